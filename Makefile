@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+SHELL := /usr/bin/env bash
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: build ## start a server to play with, and print a curl that gets a token
+	./bin/wardkey serve --demo
+
+.PHONY: build
+build: ## build bin/wardkey, one static binary
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/wardkey ./cmd/wardkey
+
+.PHONY: check
+check: ## test on SQLite alone: installs nothing, takes seconds
+	go test ./...
+
+.PHONY: test
+test: test-needs ## test everything: both engines, stock clients, with the race detector
+	WARDKEY_TEST_ENGINES=both CGO_ENABLED=1 internal/databasetest/with-postgres \
+		go test -race -shuffle=on -timeout 20m ./...
+
+.PHONY: test-needs
+test-needs:
+	@[ ! -x internal/interop/install ] || internal/interop/install
+
+.PHONY: lint
+lint: ## run the linters
+	go vet ./...
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
+
+.PHONY: generate
+generate: ## write the generated code again
+	go generate ./...
+
+.PHONY: bench
+bench: build ## measure: each figure is a ratio within one run
+	internal/databasetest/with-postgres go run ./internal/bench -binary bin/wardkey

@@ -1,0 +1,270 @@
+package clients
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/sections"
+)
+
+// A Store keeps clients. Inside a transaction of its database (database.DB.Transact) its methods
+// take part in it.
+type Store struct {
+	db *database.DB
+}
+
+// NewStore returns a store in db, which has the current schema.
+func NewStore(db *database.DB) *Store { return &Store{db: db} }
+
+// columns are a client's, all in one row, so that one statement reads all that a decision needs
+// from one moment.
+const columns = `c.id, c.name, c.description, c.all_sections, c.audiences, c.token_lifetime,
+	c.signing_alg, c.disabled, c.expires_at, c.created_at, c.created_by, c.last_used_at, c.status_index,
+	(SELECT string_agg(section_id, ' ') FROM client_sections WHERE client_id = c.id),
+	(SELECT string_agg(target || ':' || action, ' ') FROM client_permissions WHERE client_id = c.id),
+	(SELECT string_agg(id || ',' || hash || ',' || hint || ',' || created_at || ',' || expires_at || ',' || last_used_at, ' ')
+		FROM client_secrets WHERE client_id = c.id)`
+
+// scan reads the columns of one client, and more of the same row into extra.
+func scan(rows interface{ Scan(dest ...any) error }, extra ...any) (*Client, error) {
+	var c Client
+	var allSections bool
+	var lifetime int64
+	var expires, created, used database.Time
+	var held, permissions, secrets sql.NullString
+	err := rows.Scan(append([]any{&c.ID, &c.Name, &c.Description, &allSections, (*database.List)(&c.Audiences), &lifetime,
+		&c.SigningAlg, &c.Disabled, &expires, &created, &c.CreatedBy, &used, &c.StatusIndex,
+		&held, &permissions, &secrets}, extra...)...)
+	if err != nil {
+		return nil, fmt.Errorf("read a client: %w", err)
+	}
+	c.TokenLifetime = time.Duration(lifetime) * time.Second
+	c.ExpiresAt, c.CreatedAt, c.LastUsedAt = expires.Time, created.Time, used.Time
+	c.Held.Sections = fields(held.String)
+	if allSections {
+		c.Held.Sections = []string{sections.Wildcard}
+	}
+	for _, text := range fields(permissions.String) {
+		target, action, _ := strings.Cut(text, ":")
+		c.Held.Permissions = append(c.Held.Permissions, sections.Permission{Target: target, Action: action})
+	}
+	for text := range strings.FieldsSeq(secrets.String) {
+		credential, err := parseCredential(text)
+		if err != nil {
+			return nil, fmt.Errorf("read client %s: %w", c.ID, err)
+		}
+		c.Credentials = append(c.Credentials, credential)
+	}
+	slices.SortFunc(c.Credentials, func(a, b Credential) int {
+		return cmpTime(a.CreatedAt, b.CreatedAt, a.ID, b.ID)
+	})
+	return &c, nil
+}
+
+func cmpTime(a, b time.Time, aID, bID string) int {
+	if c := a.Compare(b); c != 0 {
+		return c
+	}
+	return strings.Compare(aID, bID)
+}
+
+// fields splits a list that the database joined, and sorts it as bytes, whatever the database's
+// own order.
+func fields(joined string) []string {
+	list := strings.Fields(joined)
+	slices.Sort(list)
+	return list
+}
+
+func parseCredential(text string) (Credential, error) {
+	parts := strings.Split(text, ",")
+	if len(parts) != 6 {
+		return Credential{}, errors.New("a secret has not six columns")
+	}
+	c := Credential{ID: parts[0], Hint: parts[2]}
+	sum, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || len(sum) != len(c.hash) {
+		return Credential{}, errors.New("a secret's hash is not one")
+	}
+	c.hash = hash(sum)
+	for i, t := range []*time.Time{&c.CreatedAt, &c.ExpiresAt, &c.LastUsedAt} {
+		seconds, err := strconv.ParseInt(parts[3+i], 10, 64)
+		if err != nil {
+			return Credential{}, fmt.Errorf("a secret's time: %w", err)
+		}
+		*t = database.FromUnix(seconds).Time
+	}
+	return c, nil
+}
+
+// Client returns the client with the given id, or ErrNotFound.
+func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
+	found, err := s.list(ctx, `SELECT `+columns+` FROM clients c WHERE c.id = $1`, id)
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// Clients returns a part of the list of clients, oldest first.
+func (s *Store) Clients(ctx context.Context, page sections.Page) ([]*Client, error) {
+	return s.list(ctx, `SELECT `+columns+` FROM clients c
+		WHERE c.created_at > $1 OR c.created_at = $1 AND c.id > $2 ORDER BY c.created_at, c.id LIMIT $3`,
+		database.At(page.After), page.AfterID, page.Limit)
+}
+
+func (s *Store) list(ctx context.Context, query string, args ...any) ([]*Client, error) {
+	rows, err := s.db.Query(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read clients: %w", err)
+	}
+	defer rows.Close()
+	all := []*Client{}
+	for rows.Next() {
+		c, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, rows.Err()
+}
+
+// Create saves a new client with one secret, which it makes and returns. The id and the place in
+// the status lists are given here; the rest was checked by [Client.Normalize].
+func (s *Store) Create(ctx context.Context, c *Client, now time.Time) (Secret, error) {
+	credential, secret := NewCredential(now, time.Time{})
+	c.ID = uuid.NewString()
+	c.CreatedAt = now.Truncate(time.Second)
+	c.Credentials = []Credential{credential}
+	err := s.db.Transact(ctx, func(ctx context.Context) error {
+		position, err := s.claimStatus(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		c.StatusIndex = position
+		_, err = s.db.Exec(ctx, `INSERT INTO clients (id, name, description, all_sections, audiences, token_lifetime,
+			signing_alg, disabled, expires_at, created_at, created_by, status_index)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			c.ID, c.Name, c.Description, c.holdsAllSections(), database.List(c.Audiences), int64(c.TokenLifetime/time.Second),
+			c.SigningAlg, c.Disabled, database.At(c.ExpiresAt), database.At(c.CreatedAt), c.CreatedBy, c.StatusIndex)
+		if err != nil {
+			return err
+		}
+		if err := s.insertHeld(ctx, c); err != nil {
+			return err
+		}
+		return s.insertSecret(ctx, c.ID, credential)
+	})
+	if err != nil {
+		return Secret{}, fmt.Errorf("create a client: %w", err)
+	}
+	return secret, nil
+}
+
+// Update saves what an admin may change of a client, as checked by [Client.Normalize]. It
+// returns ErrNotFound.
+func (s *Store) Update(ctx context.Context, c *Client) error {
+	return s.db.Transact(ctx, func(ctx context.Context) error {
+		n, err := s.db.Exec(ctx, `UPDATE clients SET name = $1, description = $2, all_sections = $3, audiences = $4,
+			token_lifetime = $5, signing_alg = $6, disabled = $7, expires_at = $8 WHERE id = $9`,
+			c.Name, c.Description, c.holdsAllSections(), database.List(c.Audiences), int64(c.TokenLifetime/time.Second),
+			c.SigningAlg, c.Disabled, database.At(c.ExpiresAt), c.ID)
+		if err == nil && n == 0 {
+			return ErrNotFound
+		}
+		for _, statement := range []string{
+			`DELETE FROM client_sections WHERE client_id = $1`,
+			`DELETE FROM client_permissions WHERE client_id = $1`,
+		} {
+			if err == nil {
+				_, err = s.db.Exec(ctx, statement, c.ID)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("update client %s: %w", c.ID, err)
+		}
+		return s.insertHeld(ctx, c)
+	})
+}
+
+func (c *Client) holdsAllSections() bool { return slices.Contains(c.Held.Sections, sections.Wildcard) }
+
+func (s *Store) insertHeld(ctx context.Context, c *Client) error {
+	for _, id := range c.Held.Sections {
+		if id == sections.Wildcard {
+			continue
+		}
+		_, err := s.db.Exec(ctx, `INSERT INTO client_sections (client_id, section_id) VALUES ($1, $2)`, c.ID, id)
+		if err != nil {
+			return fmt.Errorf("give Section %s: %w", id, err)
+		}
+	}
+	for _, p := range c.Held.Permissions {
+		_, err := s.db.Exec(ctx, `INSERT INTO client_permissions (client_id, target, action) VALUES ($1, $2, $3)
+			ON CONFLICT DO NOTHING`, c.ID, p.Target, p.Action)
+		if err != nil {
+			return fmt.Errorf("give permission %s: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// Delete ends a client for ever. Its id, its name and who deleted it when are kept, and its bit
+// in the status lists is set. It returns ErrNotFound.
+func (s *Store) Delete(ctx context.Context, id, by string, now time.Time) error {
+	return s.db.Transact(ctx, func(ctx context.Context) error {
+		_, err := s.db.Exec(ctx, `INSERT INTO deleted_clients (id, name, deleted_at, deleted_by)
+			SELECT id, name, $1, $2 FROM clients WHERE id = $3`, database.At(now), by, id)
+		if err == nil {
+			_, err = s.db.Exec(ctx, `UPDATE status_entries SET revoked_at = $1
+				WHERE position = (SELECT status_index FROM clients WHERE id = $2)`, database.At(now), id)
+		}
+		if err != nil {
+			return fmt.Errorf("delete client %s: %w", id, err)
+		}
+		n, err := s.db.Exec(ctx, `DELETE FROM clients WHERE id = $1`, id)
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
+}
+
+// statusListSize is how many clients share one status list.
+const statusListSize = 1 << 17
+
+// claimStatus gives a client a random free place in the status lists. Places are random, so that
+// they do not tell how many clients there are. Where the first lists are so full that some tries
+// meet only taken places, as many lists again are drawn from.
+func (s *Store) claimStatus(ctx context.Context, clientID string) (int64, error) {
+	const tries = 8
+	for places := int64(statusListSize); places > 0; places *= 2 {
+		for range tries {
+			position := rand.Int64N(places)
+			n, err := s.db.Exec(ctx, `INSERT INTO status_entries (position, client_id) VALUES ($1, $2)
+				ON CONFLICT DO NOTHING`, position, clientID)
+			if err != nil {
+				return 0, fmt.Errorf("take a place in the status lists: %w", err)
+			}
+			if n == 1 {
+				return position, nil
+			}
+		}
+	}
+	return 0, errors.New("no free place in the status lists was found")
+}

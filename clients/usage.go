@@ -1,0 +1,85 @@
+package clients
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/wardkey/wardkey/internal/database"
+)
+
+// A Usage remembers when clients and their secrets were last used, and writes it to the store
+// once a second, so that a token costs no write. A crash loses the last second.
+type Usage struct {
+	db  *database.DB
+	log *slog.Logger
+
+	mu   sync.Mutex
+	last map[use]int64 // Unix seconds, not yet in the store
+}
+
+type use struct{ clientID, secretID string }
+
+// NewUsage returns a usage that writes to db.
+func NewUsage(db *database.DB, log *slog.Logger) *Usage {
+	return &Usage{db: db, log: log, last: map[use]int64{}}
+}
+
+// Record notes that a token was given for the secret of the client.
+func (u *Usage) Record(clientID, secretID string, at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.last[use{clientID, secretID}] = at.Unix()
+}
+
+// Run writes once a second until ctx ends, and then what is left.
+func (u *Usage) Run(ctx context.Context) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			return u.Flush(ctx)
+		case <-ticker.C:
+			if err := u.Flush(ctx); err != nil && ctx.Err() == nil {
+				u.log.WarnContext(ctx, "last use of clients not written, trying again", "err", err)
+			}
+		}
+	}
+}
+
+// Flush writes what is not yet in the store. What cannot be written is kept for the next time.
+func (u *Usage) Flush(ctx context.Context) error {
+	u.mu.Lock()
+	last := u.last
+	u.last = make(map[use]int64, len(last))
+	u.mu.Unlock()
+	if len(last) == 0 {
+		return nil
+	}
+	err := u.db.Transact(ctx, func(ctx context.Context) error {
+		for use, at := range last {
+			// Another server may have written a later time.
+			if _, err := u.db.Exec(ctx, `UPDATE client_secrets SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1`, at, use.secretID); err != nil {
+				return err
+			}
+			if _, err := u.db.Exec(ctx, `UPDATE clients SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1`, at, use.clientID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		return nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for use, at := range last {
+		u.last[use] = max(u.last[use], at)
+	}
+	return fmt.Errorf("write the last use of clients: %w", err)
+}

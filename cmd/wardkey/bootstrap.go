@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/admin"
+	"github.com/wardkey/wardkey/sections"
+)
+
+// firstCredentials are shown once, by the first start on an empty store.
+type firstCredentials struct {
+	AdminEmail    string `json:"admin_email"`
+	AdminPassword string `json:"admin_password"`
+	ClientID      string `json:"client_id"`
+	ClientSecret  string `json:"client_secret"`
+
+	demoID, demoSecret string
+}
+
+const bootstrapActor = "bootstrap"
+
+// bootstrap makes the first admin and the first client on an empty store, all or nothing. It
+// returns nil on any other store: of the servers that start at once on one, one makes them.
+func (p *parts) bootstrap(ctx context.Context) (*firstCredentials, error) {
+	people := admin.NewPeople(p.db)
+	if any, err := people.Any(ctx); err != nil || any {
+		return nil, err
+	}
+	first := &firstCredentials{AdminEmail: "admin@localhost", AdminPassword: rand.Text()}
+	hash := admin.HashPassword(first.AdminPassword)
+	var made bool
+	err := p.db.Transact(ctx, func(ctx context.Context) error {
+		made = false
+		if any, err := people.Any(ctx); err != nil || any {
+			return err
+		}
+		now := time.Now()
+		if err := people.Create(ctx, first.AdminEmail, hash, "owner", now); err != nil {
+			return err
+		}
+		if err := p.firstClients(ctx, first, now); err != nil {
+			return err
+		}
+		made = true
+		return p.writeBootstrap(first)
+	})
+	if err != nil {
+		err = fmt.Errorf("make the first credentials: %w", err)
+		if made && p.config.bootstrapFile != "" {
+			err = errors.Join(err, os.Remove(p.config.bootstrapFile))
+		}
+		return nil, err
+	}
+	if !made {
+		return nil, nil
+	}
+	return first, nil
+}
+
+// writeBootstrap writes the file before the credentials are committed: they are never valid
+// and lost.
+func (p *parts) writeBootstrap(first *firstCredentials) error {
+	if p.config.bootstrapFile == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(first, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writePrivate(p.config.bootstrapFile, append(text, '\n'))
+}
+
+func (p *parts) firstClients(ctx context.Context, first *firstCredentials, now time.Time) error {
+	store := clients.NewStore(p.db)
+	c := &clients.Client{
+		Name:        "First admin client",
+		Description: "Made by the first start, for the admin API and the command line.",
+		CreatedBy:   bootstrapActor,
+		Held: sections.Held{Permissions: []sections.Permission{
+			{Target: sections.Wardkey, Action: "read"}, {Target: sections.Wardkey, Action: "write"},
+		}},
+	}
+	secret, err := store.Create(ctx, c, now)
+	if err != nil {
+		return err
+	}
+	first.ClientID, first.ClientSecret = c.ID, secret.Reveal()
+	if !p.config.demo {
+		return nil
+	}
+	demo, secret, err := makeDemo(ctx, sections.NewStore(p.db), store, now)
+	if err != nil {
+		return err
+	}
+	first.demoID, first.demoSecret = demo.ID, secret.Reveal()
+	return nil
+}
+
+// makeDemo makes Sections, keyspaces and a client to play with.
+func makeDemo(ctx context.Context, things *sections.Store, store *clients.Store, now time.Time) (*clients.Client, clients.Secret, error) {
+	for _, s := range []sections.Section{{ID: "nordic", Name: "Nordic"}, {ID: "baltic", Name: "Baltic"}} {
+		s.CreatedAt = now
+		if err := things.CreateSection(ctx, &s); err != nil {
+			return nil, clients.Secret{}, err
+		}
+	}
+	for _, k := range []sections.Keyspace{{ID: "email", Name: "E-mail"}, {ID: "crm-id", Name: "CRM id"}} {
+		k.CreatedAt, k.Actions = now, sections.DefaultActions
+		if err := things.CreateKeyspace(ctx, &k); err != nil {
+			return nil, clients.Secret{}, err
+		}
+	}
+	c := &clients.Client{
+		Name:        "Demo CRM integration",
+		Description: "Made by --demo.",
+		CreatedBy:   bootstrapActor,
+		Held: sections.Held{
+			Sections: []string{"baltic", "nordic"},
+			Permissions: []sections.Permission{
+				{Target: "crm-id", Action: "read"}, {Target: "email", Action: "read"}, {Target: "email", Action: "write"},
+			},
+		},
+	}
+	secret, err := store.Create(ctx, c, now)
+	return c, secret, err
+}
+
+// print shows the credentials to who started the server, for the first and last time.
+func (f *firstCredentials) print(w io.Writer, c *config) {
+	if c.bootstrapFile != "" {
+		fmt.Fprintf(w, "\nFirst start: the first credentials are in %s\n", c.bootstrapFile)
+	} else {
+		fmt.Fprintf(w, `
+First start. These are shown once; store them now:
+  Admin          %s
+  Password       %s
+  Client ID      %s
+  Client Secret  %s
+`, f.AdminEmail, f.AdminPassword, f.ClientID, f.ClientSecret)
+	}
+	if f.demoID != "" {
+		fmt.Fprintf(w, `
+A client to play with. Get its token:
+  curl -s -u %s:%s -d grant_type=client_credentials %s/oauth/token
+`, f.demoID, f.demoSecret, c.issuer)
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/oauth"
+	"github.com/wardkey/wardkey/tokens"
+)
+
+// parts are what a server is made of, once its store is there.
+type parts struct {
+	config  *config
+	db      *database.DB
+	master  tokens.MasterKey
+	log     *slog.Logger
+	stdout  io.Writer
+	handler *handlerSwitch
+	// adminHandler serves the admin API where it has an address of its own; otherwise nil.
+	adminHandler *handlerSwitch
+
+	keys   *tokens.Keys
+	usage  *clients.Usage
+	lookup *clients.Lookup
+}
+
+// run joins the parts, opens the doors, and does the work beside the requests until background
+// ends. It returns early if ctx ends before the store is there.
+func (p *parts) run(ctx, background context.Context) error {
+	if err := p.startStore(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	first, err := p.bootstrap(ctx)
+	if err != nil {
+		return err
+	}
+	public, admin, err := p.handlers()
+	if err != nil {
+		return err
+	}
+	p.handler.set(public)
+	if p.adminHandler != nil {
+		p.adminHandler.set(admin)
+	}
+	p.banner(first)
+	g, background := errgroup.WithContext(background)
+	g.Go(func() error { return p.keys.Run(background) })
+	g.Go(func() error { return p.usage.Run(background) })
+	return g.Wait()
+}
+
+// startStore brings the schema up to date and opens the signing keys. A PostgreSQL that is away
+// is waited for; anything else is an error.
+func (p *parts) startStore(ctx context.Context) error {
+	pause := 250 * time.Millisecond
+	for {
+		err := p.openKeys(ctx)
+		if err == nil || p.db.Embedded() || errors.Is(err, tokens.ErrMasterKey) {
+			return err
+		}
+		p.log.WarnContext(ctx, "the database is not there yet, trying again", "err", err, "in", pause)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}
+
+func (p *parts) openKeys(ctx context.Context) error {
+	if err := p.db.Migrate(ctx); err != nil {
+		return err
+	}
+	p.keys = &tokens.Keys{DB: p.db, Master: p.master, Schedule: tokens.DefaultSchedule, RSABits: p.config.rsaBits, Log: p.log}
+	if err := p.keys.Start(ctx, tokens.Alg(p.config.signingAlg)); err != nil {
+		return err
+	}
+	algs, err := p.config.algsByAudience()
+	if err != nil {
+		return err
+	}
+	for _, alg := range algs {
+		if err := p.keys.Ensure(ctx, alg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handlers joins the parts to the handlers of the public endpoints and of the admin API; without
+// an address of its own, the latter is part of the former.
+func (p *parts) handlers() (public, admin http.Handler, err error) {
+	c := p.config
+	p.lookup = clients.NewLookup(p.db, storeTimeout)
+	p.usage = clients.NewUsage(p.db, p.log)
+	algs, err := c.algsByAudience()
+	if err != nil {
+		return nil, nil, err
+	}
+	issuer := &tokens.Issuer{URL: c.issuer, Keys: p.keys}
+	protocol := &oauth.Handler{
+		Clients:       p.lookup,
+		Issuer:        issuer,
+		Audiences:     c.audiences,
+		AdminAudience: c.adminAudience(),
+		Lifetime:      c.lifetime,
+		Alg:           tokens.Alg(c.signingAlg),
+		AudienceAlgs:  algs,
+		Used:          p.usage.Record,
+		Ping:          p.db.Ping,
+	}
+	router := newRouter()
+	if err := protocol.Register(router); err != nil {
+		return nil, nil, err
+	}
+	adminRouter := router
+	if p.adminHandler != nil {
+		adminRouter = newRouter()
+	}
+	p.registerAdmin(adminRouter, issuer)
+	return router, adminRouter, nil
+}
+
+func (p *parts) registerAdmin(*mux.Router, *tokens.Issuer) {}
+
+// newRouter returns a router that never redirects a request, which may carry credentials, and
+// answers unknown paths in JSON.
+func newRouter() *mux.Router {
+	router := mux.NewRouter().SkipClean(true)
+	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		plainJSON(w, http.StatusNotFound, `{"error":"not_found","title":"Not found","status":404,"detail":"there is nothing at this path"}`)
+	})
+	return router
+}
+
+// starting answers while the store is not there yet.
+func starting() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" {
+			plainJSON(w, http.StatusOK, `{"status":"ok"}`)
+			return
+		}
+		w.Header().Set("Retry-After", "1")
+		plainJSON(w, http.StatusServiceUnavailable, `{"error":"temporarily_unavailable","error_description":"the server is starting: its store is not there yet","title":"Temporarily unavailable","status":503,"detail":"the server is starting: its store is not there yet"}`)
+	})
+}
+
+func plainJSON(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body+"\n") // a client that went away needs no answer
+}
+
+// banner tells who started the server what it is and where its data lie.
+func (p *parts) banner(first *firstCredentials) {
+	c := p.config
+	store := c.database
+	if !p.db.Embedded() {
+		store = "PostgreSQL" // its URL may hold a password
+	}
+	fmt.Fprintf(p.stdout, "Wardkey %s\n  Issuer     %s\n  Store      %s\n  Audiences  %s\n  Data       %s\n",
+		version, c.issuer, store, strings.Join(c.audiences, ", "), c.dataDir)
+	if first != nil {
+		first.print(p.stdout, c)
+	}
+}

@@ -1,0 +1,63 @@
+package oauth
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/request"
+	"github.com/wardkey/wardkey/tokens"
+)
+
+// A tokenBody is the answer of RFC 6749 §5.1.
+type tokenBody struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+	Scope       string `json:"scope"`
+}
+
+// token answers POST /oauth/token (RFC 6749 §4.4).
+func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
+	now := time.Now() // a token is dated no later than the read that allowed it
+	req, err := parseToken(w, r)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	a := &attempt{tokenRequest: req, now: now}
+	accessToken, err := h.generate(r.Context(), a)
+	if a.client != nil && a.client != clients.Nobody {
+		request.Note(r.Context(), slog.String("client_id", a.client.ID))
+	}
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	h.Used(a.client.ID, a.secret, now)
+	writeJSON(w, http.StatusOK, tokenBody{
+		AccessToken: accessToken, TokenType: "Bearer",
+		ExpiresIn: int64(a.grant.Lifetime / time.Second), Scope: a.grant.Scope,
+	})
+}
+
+// lifetime is how long the client's tokens live.
+func (h *Handler) lifetime(c *clients.Client) time.Duration {
+	if c.TokenLifetime > 0 {
+		return c.TokenLifetime
+	}
+	return h.Lifetime
+}
+
+// alg is what the client's tokens are signed with: its own choice, or the audience's, or the
+// server's.
+func (h *Handler) alg(c *clients.Client, audience []string) tokens.Alg {
+	if c.SigningAlg != "" {
+		return tokens.Alg(c.SigningAlg)
+	}
+	if alg, ok := h.AudienceAlgs[audience[0]]; ok {
+		return alg
+	}
+	return h.Alg
+}

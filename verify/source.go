@@ -1,0 +1,137 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	metadataPath  = "/.well-known/oauth-authorization-server"
+	maxDocument   = 1 << 20
+	defaultMaxAge = 5 * time.Minute
+	longestMaxAge = time.Hour
+)
+
+// A source is where an issuer publishes its keys.
+type source struct {
+	issuer     string
+	client     *http.Client
+	configured string // the address of the keys, if the program gave it
+	discovered string // if it did not, and the issuer has been asked
+}
+
+// keys fetches the issuer's keys. It is not called concurrently.
+func (s *source) keys(ctx context.Context) (*keySet, error) {
+	address := s.configured
+	if address == "" {
+		if err := s.discover(ctx); err != nil {
+			return nil, fmt.Errorf("read metadata of the issuer: %w", err)
+		}
+		address = s.discovered
+	}
+	set, err := s.fetch(ctx, address)
+	if err != nil {
+		s.discovered = "" // it may have moved
+		return nil, fmt.Errorf("read keys of the issuer: %w", err)
+	}
+	return set, nil
+}
+
+func (s *source) fetch(ctx context.Context, address string) (*keySet, error) {
+	fetched := time.Now()
+	body, header, err := s.get(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := parseKeys(body)
+	if err != nil {
+		return nil, err
+	}
+	return &keySet{keys: keys, fetched: fetched, maxAge: maxAge(header)}, nil
+}
+
+// discover learns where the keys are from the issuer's metadata (RFC 8414 §3).
+func (s *source) discover(ctx context.Context) error {
+	if s.discovered != "" {
+		return nil
+	}
+	issuer, err := parseURL(s.issuer)
+	if err != nil {
+		return err
+	}
+	// RFC 8414 §3.1: before the issuer's path, not behind it.
+	path := metadataPath + strings.TrimSuffix(issuer.EscapedPath(), "/")
+	body, _, err := s.get(ctx, issuer.Scheme+"://"+issuer.Host+path)
+	if err != nil {
+		return err
+	}
+	metadata, err := decodeObject(body)
+	if err != nil {
+		return err
+	}
+	if metadata["issuer"] != s.issuer { // RFC 8414 §3.3
+		return errors.New("it is that of another issuer")
+	}
+	address, _ := metadata["jwks_uri"].(string)
+	u, err := parseURL(address)
+	if err != nil || issuer.Scheme == "https" && u.Scheme != "https" || !private(u) {
+		return errors.New("jwks_uri is not an https URL")
+	}
+	s.discovered = address
+	return nil
+}
+
+// get reads a document, past any cache on the way: a key that was withdrawn in a
+// hurry must not live longer than we say.
+func (s *source) get(ctx context.Context, address string) ([]byte, http.Header, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header.Set("Accept", "application/json, application/jwk-set+json")
+	r.Header.Set("Cache-Control", "no-cache")
+	response, err := s.client.Do(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, nil, fmt.Errorf("get %s: status %d", address, response.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("get %s: %w", address, err)
+	}
+	if len(body) > maxDocument {
+		return nil, nil, fmt.Errorf("get %s: longer than %d bytes", address, maxDocument)
+	}
+	return body, response.Header, nil
+}
+
+// maxAge says how long an answer is fresh (RFC 9111 §5.2.2.1), within our bounds.
+func maxAge(header http.Header) time.Duration {
+	for directive := range strings.SplitSeq(header.Get("Cache-Control"), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		if strings.EqualFold(name, "no-cache") || strings.EqualFold(name, "no-store") {
+			return refreshInterval
+		}
+		if seconds, err := strconv.ParseUint(value, 10, 31); err == nil && strings.EqualFold(name, "max-age") {
+			return min(max(time.Duration(seconds)*time.Second, refreshInterval), longestMaxAge)
+		}
+	}
+	return defaultMaxAge
+}
+
+// withoutRedirects returns client so that it follows no redirect. Keys are at
+// the address that the issuer names, not where somebody sends us from there.
+func withoutRedirects(client *http.Client) *http.Client {
+	c := *client
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &c
+}
