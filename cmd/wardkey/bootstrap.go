@@ -12,6 +12,7 @@ import (
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin"
+	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/sections"
 )
 
@@ -52,6 +53,9 @@ func (p *parts) bootstrap(ctx context.Context) (*firstCredentials, error) {
 		made = true
 		return p.writeBootstrap(first)
 	})
+	if database.IsConflict(err) {
+		return nil, nil // another server that started at the same moment was quicker
+	}
 	if err != nil {
 		err = fmt.Errorf("make the first credentials: %w", err)
 		if made && p.config.bootstrapFile != "" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -57,6 +58,7 @@ func (p *parts) run(ctx, background context.Context) error {
 		p.adminHandler.set(admin)
 	}
 	p.banner(first)
+	debug.FreeOSMemory() // a first start hashed a password, which takes more than all the rest
 	g, background := errgroup.WithContext(background)
 	g.Go(func() error { return p.keys.Run(background) })
 	g.Go(func() error { return p.usage.Run(background) })

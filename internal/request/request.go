@@ -58,6 +58,9 @@ func Wrap(log *slog.Logger, next http.Handler) http.Handler {
 		rec := &record{id: rand.Text()}
 		out := &response{ResponseWriter: w}
 		out.Header()["X-Content-Type-Options"] = nosniff
+		if r.TLS != nil {
+			out.Header()["Strict-Transport-Security"] = hsts // RFC 6797
+		}
 		defer func() {
 			if failure := recover(); failure != nil {
 				recovered(out, rec, failure)
@@ -68,7 +71,11 @@ func Wrap(log *slog.Logger, next http.Handler) http.Handler {
 	})
 }
 
-var nosniff = []string{"nosniff"}
+// Header values that every answer has, made once.
+var (
+	nosniff = []string{"nosniff"}
+	hsts    = []string{"max-age=63072000"}
+)
 
 // recovered answers a request whose handler panicked. Once a part of the answer is out, all that
 // is left is to cut the connection, so that nobody takes the part for the whole.
@@ -80,7 +87,8 @@ func recovered(w *response, rec *record, failure any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusInternalServerError)
-	fmt.Fprintf(w, `{"error":"server_error","title":"Server error","status":500,"detail":"the server failed; its log says why under the error_id","error_id":%q}`+"\n", rec.id)
+	fmt.Fprintf(w, `{"error":"server_error","error_description":%[1]q,"title":"Server error","status":500,"detail":%[1]q,"error_id":%[2]q}`+"\n",
+		"the server failed; its log says why under the error_id", rec.id)
 }
 
 // write writes the line. The query is left out: somebody may have put a secret there.
