@@ -44,7 +44,7 @@ const (
 
 // Nobody is a client that no secret opens. An unknown id is answered with it, so that it costs
 // and answers what a wrong secret does.
-var Nobody = &Client{Disabled: true, Credentials: make([]Credential, maxSecrets-1)}
+var Nobody = &Client{Disabled: true, Credentials: make([]Credential, 1)}
 
 // A Verdict says why a client was not authenticated. It is for the log and the admin; a stranger
 // is not told.
@@ -135,7 +135,12 @@ func (c *Client) Normalize(rules Rules, before *Client) error {
 	if !c.ExpiresAt.IsZero() && !c.ExpiresAt.After(rules.Now) && !unchanged {
 		v.Add("/expires_at", "must be in the future")
 	}
-	return v.Err()
+	if err := v.Err(); err != nil {
+		return err
+	}
+	c.ExpiresAt = c.ExpiresAt.Truncate(time.Second)
+	c.Held.Sort()
+	return nil
 }
 
 func (c *Client) checkAudiences(v *sections.Invalid, allowed []string) {

@@ -36,7 +36,7 @@ func newEngine(h *Handler) engine {
 // gathers what the handler wants to know in the end.
 type attempt struct {
 	*tokenRequest
-	now     time.Time // when the request arrived: before the client is read
+	now     time.Time // before the client is read
 	client  *clients.Client
 	catalog *sections.Catalog
 	verdict clients.Verdict

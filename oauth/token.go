@@ -20,12 +20,12 @@ type tokenBody struct {
 
 // token answers POST /oauth/token (RFC 6749 §4.4).
 func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
-	now := time.Now() // a token is dated no later than the read that allowed it
 	req, err := parseToken(w, r)
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
+	now := time.Now() // before the client is read: a token is dated no later than what allowed it
 	a := &attempt{tokenRequest: req, now: now}
 	accessToken, err := h.generate(r.Context(), a)
 	if a.client != nil && a.client != clients.Nobody {

@@ -21,6 +21,14 @@ type Held struct {
 	Permissions []Permission
 }
 
+// Sort brings what is held to the order in which it is kept and granted.
+func (h Held) Sort() {
+	slices.Sort(h.Sections)
+	slices.SortFunc(h.Permissions, func(a, b Permission) int {
+		return strings.Compare(a.String(), b.String())
+	})
+}
+
 // OnlyWardkey says whether every permission is for this server itself.
 func (h Held) OnlyWardkey() bool {
 	return len(h.Permissions) > 0 &&
