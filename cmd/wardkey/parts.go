@@ -15,8 +15,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/admin"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/oauth"
+	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
 )
 
@@ -138,7 +140,22 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 	return router, adminRouter, nil
 }
 
-func (p *parts) registerAdmin(*mux.Router, *tokens.Issuer) {}
+// registerAdmin adds the admin API to the router.
+func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
+	api := &admin.Handler{
+		DB:        p.db,
+		Clients:   clients.NewStore(p.db),
+		Sections:  sections.NewStore(p.db),
+		Keys:      p.keys,
+		Issuer:    issuer,
+		Lookup:    p.lookup,
+		Audience:  p.config.adminAudience(),
+		Audiences: p.config.audiences,
+		Alg:       tokens.Alg(p.config.signingAlg),
+		CursorKey: p.master.Derive("cursors"),
+	}
+	api.Register(router)
+}
 
 // newRouter returns a router that never redirects a request, which may carry credentials, and
 // answers unknown paths in JSON.

@@ -1,0 +1,122 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/request"
+	"github.com/wardkey/wardkey/sections"
+)
+
+// Actions on this server itself.
+const (
+	read  = "read"
+	write = "write"
+)
+
+type actorKey struct{}
+
+// actor names who makes the request that ctx belongs to, as created_by shows it.
+func actor(ctx context.Context) string {
+	name, _ := ctx.Value(actorKey{}).(string)
+	return name
+}
+
+// authenticated lets only those through whom a token allows what they ask for.
+func (h *Handler) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		client, err := h.authenticate(r)
+		if err != nil {
+			fail(w, r, err)
+			return
+		}
+		name := "client " + client.ID
+		request.Note(r.Context(), slog.String("actor", name))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, name)))
+	})
+}
+
+// authenticate returns the client whose token the request carries (RFC 6750). The token, its
+// client and its key are checked as they are now, not as they were when it was issued.
+func (h *Handler) authenticate(r *http.Request) (*clients.Client, error) {
+	raw, err := bearer(r)
+	if err != nil {
+		return nil, err
+	}
+	// A key that was deleted on another server opens nothing here either.
+	if err := h.Keys.Refresh(r.Context()); err != nil {
+		return nil, &problem{kind: unavailable, cause: err}
+	}
+	claims, err := h.Issuer.Parse(raw)
+	if err != nil {
+		return nil, invalidToken("the token has expired, was revoked, or was not made by this server", err)
+	}
+	if !slices.Contains(claims.Audience, h.Audience) {
+		return nil, invalidToken("the token is for another audience; ask POST /oauth/token for resource="+h.Audience, nil)
+	}
+	client, _, err := h.Lookup.Client(r.Context(), claims.ClientID)
+	if err != nil {
+		return nil, &problem{kind: unavailable, cause: err}
+	}
+	// Tokens that were revoked as a whole carry another place in the status lists.
+	if !client.Usable(time.Now()) || claims.Status != h.Issuer.Status(client.StatusIndex) {
+		return nil, invalidToken("the token's client is disabled, expired or deleted, or its tokens were revoked", nil)
+	}
+	return client, allow(r.Method, strings.Fields(claims.Scope), client.Held.Permissions)
+}
+
+// bearer returns the token in the one Authorization header. Elsewhere, as in the query, it is
+// not looked for.
+func bearer(r *http.Request) (string, error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) > 1 {
+		return "", invalidToken("there are two Authorization headers; send one", nil)
+	}
+	scheme, token, _ := strings.Cut(strings.Join(headers, ""), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		// RFC 6750 §3.1: whoever sends no token is told no error code.
+		return "", &problem{kind: unauthenticated, header: challenge(""),
+			detail: "send a token of this server as Authorization: Bearer <token>; POST /oauth/token with resource=<issuer>/admin gives one"}
+	}
+	return strings.TrimLeft(token, " "), nil
+}
+
+// allow says whether what the token grants, and its client still holds, is enough for the method.
+func allow(method string, scope []string, held []sections.Permission) error {
+	may := func(action string) bool {
+		p := sections.Permission{Target: sections.Wardkey, Action: action}
+		return slices.Contains(scope, p.String()) && slices.Contains(held, p)
+	}
+	need := write
+	if method == http.MethodGet || method == http.MethodHead {
+		need = read
+	}
+	if may(need) || may(write) {
+		return nil
+	}
+	value := sections.Permission{Target: sections.Wardkey, Action: need}.String()
+	return &problem{
+		kind:   insufficientScope,
+		detail: fmt.Sprintf("this needs a token with %s, from a client that holds it", value),
+		header: challenge(fmt.Sprintf(`error="insufficient_scope", scope=%q`, value)),
+	}
+}
+
+func invalidToken(detail string, cause error) *problem {
+	return &problem{kind: unauthenticated, detail: detail, cause: cause, header: challenge(`error="invalid_token"`)}
+}
+
+// challenge is the header of RFC 6750 §3.
+func challenge(parameters string) http.Header {
+	value := `Bearer realm="wardkey"`
+	if parameters != "" {
+		value += ", " + parameters
+	}
+	return http.Header{"Www-Authenticate": {value}}
+}

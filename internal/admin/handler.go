@@ -1,0 +1,170 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/request"
+	"github.com/wardkey/wardkey/sections"
+	"github.com/wardkey/wardkey/tokens"
+)
+
+// base is where the API is.
+const base = "/admin/v1"
+
+//go:embed openapi.yaml
+var description []byte
+
+// A clientFinder finds a client as it is now; [clients.Lookup] does.
+type clientFinder interface {
+	Client(ctx context.Context, id string) (*clients.Client, *sections.Catalog, error)
+}
+
+// A Handler serves the admin API. Set its fields, then call [Handler.Register].
+type Handler struct {
+	DB       *database.DB
+	Clients  *clients.Store
+	Sections *sections.Store
+	Keys     *tokens.Keys
+	Issuer   *tokens.Issuer
+	Lookup   clientFinder
+
+	Audience  string     // of the tokens that open this API: <issuer>/admin
+	Audiences []string   // of the other tokens of this server
+	Alg       tokens.Alg // that the server signs with by default
+	CursorKey []byte     // authenticates cursors; the same on every server of one database
+}
+
+// endpoints are a Handler's operations, as the generated code calls them: past the token check.
+type endpoints struct{ *Handler }
+
+// Register adds the API to the router, below /admin/v1.
+func (h *Handler) Register(router *mux.Router) {
+	api := h.frame(h.authenticated(headAsGet(h.routes())))
+	router.Handle(base+"/openapi.yaml", h.frame(http.HandlerFunc(describe))).Methods(http.MethodGet, http.MethodHead)
+	router.Handle(base, api)
+	router.PathPrefix(base + "/").Handler(api)
+}
+
+// routes is the generated router with what it lacks: problems for what is not there.
+func (h *Handler) routes() http.Handler {
+	router := mux.NewRouter().SkipClean(true)
+	wire.HandlerWithOptions(
+		wire.NewStrictHandlerWithOptions(endpoints{h}, nil, wire.StrictHTTPServerOptions{
+			RequestErrorHandlerFunc:  func(w http.ResponseWriter, r *http.Request, _ error) { fail(w, r, errNoBody) },
+			ResponseErrorHandlerFunc: fail,
+		}),
+		wire.GorillaServerOptions{
+			BaseURL:          base,
+			BaseRouter:       router,
+			Middlewares:      []wire.MiddlewareFunc{readBody, knownParameters, knownCharacters}, // the last runs first
+			ErrorHandlerFunc: badParameter,
+		})
+	router.HandleFunc(base+"/openapi.yaml", describe).Methods(http.MethodGet)
+	refuseOtherMethods(router)
+	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fail(w, r, errNoPath) })
+	return router
+}
+
+// refuseOtherMethods answers the methods that a path has not with 405 and Allow, which mux's own
+// answer lacks (RFC 9110 §15.5.6).
+func refuseOtherMethods(router *mux.Router) {
+	allowed := map[string][]string{}
+	err := router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+		path, err := route.GetPathTemplate()
+		if err != nil {
+			return err
+		}
+		methods, err := route.GetMethods()
+		if slices.Contains(methods, http.MethodGet) {
+			methods = append(methods, http.MethodHead)
+		}
+		allowed[path] = append(allowed[path], methods...)
+		return err
+	})
+	if err != nil {
+		panic(err) // every generated route has a path and a method
+	}
+	for path, methods := range allowed {
+		slices.Sort(methods)
+		router.Handle(path, methodNotAllowed(strings.Join(methods, ", ")))
+	}
+}
+
+func methodNotAllowed(allow string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		fail(w, r, &problem{kind: notAllowed, detail: "the methods here are " + allow, header: http.Header{"Allow": {allow}}})
+	}
+}
+
+// deadline is how long a request may take: whatever hangs, its caller is answered.
+const deadline = 15 * time.Second
+
+// frame puts around every answer what all of them have.
+func (h *Handler) frame(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), deadline)
+		defer cancel()
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Request-Id", request.ID(ctx))
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// headAsGet lets HEAD run as GET; net/http leaves the body out (RFC 9110 §9.3.2).
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			r = r.WithContext(r.Context())
+			r.Method = http.MethodGet
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// knownCharacters answers 404 to ids that no resource can have, before a database is asked that
+// would take some of their characters amiss.
+func knownCharacters(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, id := range mux.Vars(r) {
+			if strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
+				fail(w, r, errNoPath)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// knownParameters refuses what it does not know in the query of a DELETE: whoever mistypes
+// dry_run does not want to delete.
+func knownParameters(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		delete(query, "dry_run")
+		if r.Method == http.MethodDelete && (err != nil || len(query) > 0) {
+			fail(w, r, &problem{kind: malformed, detail: "the only parameter of a DELETE is dry_run; nothing was deleted"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// describe answers GET /admin/v1/openapi.yaml, to anybody: it is the same everywhere.
+func describe(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml") // RFC 9512
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("ETag", etag(string(description)))
+	http.ServeContent(w, r, "openapi.yaml", time.Time{}, bytes.NewReader(description))
+}

@@ -1,0 +1,162 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/sections"
+)
+
+// A resource is what the handlers of one kind of thing share: T is the thing itself, Shown the
+// generated type that tells of it. Whatever changes the store does so in one transaction, which
+// may run more than once.
+type resource[T, Shown any] struct {
+	db        *database.DB
+	cursorKey []byte
+	list      string // its path below base; cursors are bound to it
+	one       func(ctx context.Context, id string) (*T, error)
+	page      func(ctx context.Context, page sections.Page) ([]*T, error)
+	show      func(*T) Shown
+	position  func(*T) (created time.Time, id string)
+}
+
+// location is the path of one of them.
+func (r resource[T, Shown]) location(thing *T) string {
+	_, id := r.position(thing)
+	return base + "/" + r.list + "/" + id
+}
+
+// items returns a page, and the cursor of the one after it, nil at the end.
+func (r resource[T, Shown]) items(ctx context.Context, params pageParams) (items []Shown, next *string, err error) {
+	page, err := params.page(r.cursorKey, r.list)
+	if err != nil {
+		return nil, nil, err
+	}
+	page.Limit++ // one more says whether there is more
+	found, err := r.page(ctx, page)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(found) == page.Limit {
+		found = found[:page.Limit-1]
+		at, id := r.position(found[len(found)-1])
+		next = new(cursor(r.cursorKey, r.list, at, id))
+	}
+	items = make([]Shown, len(found))
+	for i, thing := range found {
+		items[i] = r.show(thing)
+	}
+	return items, next, nil
+}
+
+// read returns one as it is shown, and its entity tag.
+func (r resource[T, Shown]) read(ctx context.Context, id string) (shown Shown, tag string, err error) {
+	thing, err := r.one(ctx, id)
+	if err != nil {
+		return shown, "", err
+	}
+	shown = r.show(thing)
+	return shown, etag(shown), nil
+}
+
+// create saves a new one.
+func (r resource[T, Shown]) create(ctx context.Context, thing *T, save func(context.Context, *T) error) (shown Shown, tag string, err error) {
+	err = r.db.Transact(ctx, func(ctx context.Context) error { return save(ctx, thing) })
+	if err != nil {
+		return shown, "", err
+	}
+	shown = r.show(thing)
+	return shown, etag(shown), nil
+}
+
+// update changes one if it is as match says.
+func (r resource[T, Shown]) update(ctx context.Context, id string, match *string, change func(context.Context, *T) error) (shown Shown, tag string, err error) {
+	err = r.db.Transact(ctx, func(ctx context.Context) error {
+		thing, err := r.one(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := ifMatch(match, etag(r.show(thing))); err != nil {
+			return err
+		}
+		if err := change(ctx, thing); err != nil {
+			return err
+		}
+		shown = r.show(thing)
+		return nil
+	})
+	return shown, etag(shown), err
+}
+
+// deleteParams are the same for every DELETE.
+type deleteParams wire.DeleteClientParams
+
+// errDryRun ends a transaction whose work was only wanted for what it would do.
+var errDryRun = errors.New("a dry run is rolled back")
+
+// remove deletes one if it is as If-Match says. Of a dry run it returns what was done and undone;
+// otherwise it returns nil.
+func (r resource[T, Shown]) remove(ctx context.Context, id string, params deleteParams, take func(context.Context, *T) (wire.Preview, error)) (*wire.Preview, error) {
+	var done wire.Preview
+	err := r.db.Transact(ctx, func(ctx context.Context) error {
+		thing, err := r.one(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := ifMatch(params.IfMatch, etag(r.show(thing))); err != nil {
+			return err
+		}
+		if done, err = take(ctx, thing); err == nil && params.dry() {
+			err = errDryRun
+		}
+		return err
+	})
+	if errors.Is(err, errDryRun) {
+		return complete(done), nil
+	}
+	return nil, err
+}
+
+func (p deleteParams) dry() bool { return p.DryRun != nil && *p.DryRun }
+
+// complete fills what every preview has.
+func complete(p wire.Preview) *wire.Preview {
+	p.DryRun = true
+	for _, ids := range []*[]string{&p.ClientsNarrowed, &p.ClientsDeleted, &p.SecretsEnded} {
+		*ids = slices.Sorted(slices.Values(*ids))
+		if *ids == nil {
+			*ids = []string{} // [] in JSON, not null
+		}
+	}
+	return &p
+}
+
+// pointers adapts a list of things to a list of pointers to them.
+func pointers[T any](page func(context.Context, sections.Page) ([]T, error)) func(context.Context, sections.Page) ([]*T, error) {
+	return func(ctx context.Context, p sections.Page) ([]*T, error) {
+		things, err := page(ctx, p)
+		found := make([]*T, len(things))
+		for i := range things {
+			found[i] = &things[i]
+		}
+		return found, err
+	}
+}
+
+// now is the time to the second, as the store keeps it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
+
+// stamp is a time as it is shown.
+func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+// stampIf is a time as it is shown, nil for never.
+func stampIf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return new(stamp(t))
+}

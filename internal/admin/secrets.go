@@ -1,0 +1,116 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/sections"
+)
+
+// maxOverlap is how long an older secret may live on beside a new one that ends it.
+const maxOverlap = 90 * 24 * time.Hour
+
+// secrets are those of one client.
+func (h endpoints) secrets(clientID string) resource[clients.Credential, wire.Secret] {
+	position := func(c *clients.Credential) (time.Time, string) { return c.CreatedAt, c.ID }
+	return resource[clients.Credential, wire.Secret]{
+		db: h.DB, cursorKey: h.CursorKey, list: "clients/" + clientID + "/secrets", show: showSecret, position: position,
+		one: func(ctx context.Context, id string) (*clients.Credential, error) {
+			client, err := h.Clients.Client(ctx, clientID)
+			if err != nil {
+				return nil, err
+			}
+			i := slices.IndexFunc(client.Credentials, func(c clients.Credential) bool { return c.ID == id })
+			if i < 0 {
+				return nil, clients.ErrSecretNotFound
+			}
+			return &client.Credentials[i], nil
+		},
+		page: func(ctx context.Context, page sections.Page) ([]*clients.Credential, error) {
+			client, err := h.Clients.Client(ctx, clientID)
+			if err != nil {
+				return nil, err
+			}
+			all := make([]*clients.Credential, len(client.Credentials))
+			for i := range client.Credentials {
+				all[i] = &client.Credentials[i]
+			}
+			return part(all, position, page), nil
+		},
+	}
+}
+
+func showSecret(c *clients.Credential) wire.Secret {
+	return wire.Secret{
+		ID: c.ID, Hint: c.Hint, CreatedAt: stamp(c.CreatedAt),
+		LastUsedAt: stampIf(c.LastUsedAt), ExpiresAt: stampIf(c.ExpiresAt),
+	}
+}
+
+// ListSecrets answers GET /clients/{id}/secrets.
+func (h endpoints) ListSecrets(ctx context.Context, req wire.ListSecretsRequestObject) (wire.ListSecretsResponseObject, error) {
+	items, next, err := h.secrets(req.ID).items(ctx, pageParams(req.Params))
+	if err != nil {
+		return nil, err
+	}
+	return wire.ListSecrets200JSONResponse{Items: items, Next: next}, nil
+}
+
+// AddSecret answers POST /clients/{id}/secrets.
+func (h endpoints) AddSecret(ctx context.Context, req wire.AddSecretRequestObject) (wire.AddSecretResponseObject, error) {
+	in, err := decode[wire.SecretCreate](req.Body)
+	if err != nil {
+		return nil, err
+	}
+	overlap, err := checkSecret(in, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	var credential clients.Credential
+	var secret clients.Secret
+	err = h.DB.Transact(ctx, func(ctx context.Context) error {
+		credential, secret, err = h.Clients.AddSecret(ctx, req.ID, moment(in.ExpiresAt), overlap, time.Now())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown := showSecret(&credential)
+	return wire.AddSecret201JSONResponse{
+		ID: shown.ID, ClientSecret: secret.Reveal(), Hint: shown.Hint,
+		CreatedAt: shown.CreatedAt, ExpiresAt: shown.ExpiresAt, LastUsedAt: shown.LastUsedAt,
+	}, nil
+}
+
+// checkSecret checks what is asked of a new secret, and returns how long the older one lives on,
+// nil for as long as it likes.
+func checkSecret(in wire.SecretCreate, now time.Time) (*time.Duration, error) {
+	var rules sections.Invalid
+	if in.ExpiresAt != nil && !moment(in.ExpiresAt).After(now) {
+		rules.Add("/expires_at", "must be in the future")
+	}
+	if in.Overlap == nil {
+		return nil, rules.Err()
+	}
+	if *in.Overlap < 0 || *in.Overlap > int(maxOverlap/time.Second) {
+		rules.Add("/overlap", "must be 0 to %d seconds", maxOverlap/time.Second)
+	}
+	return new(time.Duration(*in.Overlap) * time.Second), rules.Err()
+}
+
+// DeleteSecret answers DELETE /clients/{id}/secrets/{secret_id}.
+func (h endpoints) DeleteSecret(ctx context.Context, req wire.DeleteSecretRequestObject) (wire.DeleteSecretResponseObject, error) {
+	preview, err := h.secrets(req.ID).remove(ctx, req.SecretID, deleteParams(req.Params), func(ctx context.Context, c *clients.Credential) (wire.Preview, error) {
+		return wire.Preview{Kind: wire.PreviewKindSecret, ID: c.ID, SecretsEnded: []string{c.ID}}, h.Clients.RevokeSecret(ctx, req.ID, c.ID)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case preview != nil:
+		return wire.DeleteSecret200JSONResponse{PreviewJSONResponse: wire.PreviewJSONResponse(*preview)}, nil
+	}
+	return wire.DeleteSecret204Response{}, nil
+}
