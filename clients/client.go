@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wardkey/wardkey/sections"
@@ -111,8 +112,8 @@ type Rules struct {
 }
 
 // Normalize brings the client to its stored form, and returns [sections.Invalid] if it breaks a
-// rule. Before is the client as it was, nil for a new one: a past expiry that was there already
-// may stay.
+// rule. Before is the client as it was, nil for a new one: what was there already may stay, be it
+// a past expiry or a capability that was switched off since.
 func (c *Client) Normalize(rules Rules, before *Client) error {
 	var v sections.Invalid
 	c.Name = v.Name("/name", c.Name)
@@ -120,7 +121,7 @@ func (c *Client) Normalize(rules Rules, before *Client) error {
 	if n := len([]rune(c.Description)); n > maxDescription {
 		v.Add("/description", "has %d characters; at most %d are allowed", n, maxDescription)
 	}
-	rules.Catalog.Check(&v, c.Held)
+	rules.Catalog.Check(&v, c.newlyHeld(before))
 	if len(c.Held.Sections) == 0 && !rules.Catalog.NeedsNoSection(c.Held) {
 		v.Add("/sections", `must name at least one Section, or be ["*"]; only a client whose permissions are all capabilities or wardkey needs none`)
 	}
@@ -143,6 +144,17 @@ func (c *Client) Normalize(rules Rules, before *Client) error {
 	return nil
 }
 
+// newlyHeld is what the client holds, without the permissions that it held before.
+func (c *Client) newlyHeld(before *Client) sections.Held {
+	held := c.Held
+	if before != nil {
+		held.Permissions = slices.DeleteFunc(slices.Clone(held.Permissions), func(p sections.Permission) bool {
+			return slices.Contains(before.Held.Permissions, p)
+		})
+	}
+	return held
+}
+
 func (c *Client) checkAudiences(v *sections.Invalid, allowed []string) {
 	for i, audience := range c.Audiences {
 		switch {
@@ -156,5 +168,5 @@ func (c *Client) checkAudiences(v *sections.Invalid, allowed []string) {
 
 // withoutLines is text without the line breaks and tabs that a description may have.
 func withoutLines(text string) string {
-	return string(slices.DeleteFunc([]rune(text), func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }))
+	return strings.NewReplacer("\n", "", "\r", "", "\t", "").Replace(text)
 }

@@ -37,9 +37,6 @@ type Lookup struct {
 	statements []string // for 1, 2, 4 … maxBatch ids
 
 	known atomic.Pointer[sections.Catalog] // the newest catalog seen; used only if its version is the one read
-
-	joinSent bool   // tests only: join batches that were sent, to show that the race test sees it
-	sent     *batch // tests only, with joinSent
 }
 
 const (
@@ -48,7 +45,7 @@ const (
 	slow       = 20 * time.Millisecond // the second only when the first takes that long
 )
 
-// NewLookup returns a lookup that gives up on the database after timeout.
+// NewLookup returns a lookup that gives up on the database when a request has waited for timeout.
 func NewLookup(db *database.DB, timeout time.Duration) *Lookup {
 	l := &Lookup{db: db, catalog: sections.NewStore(db).Catalog, timeout: timeout}
 	for size := 1; size <= maxBatch; size *= 2 {
@@ -69,7 +66,8 @@ func statement(size int) string {
 
 // A batch is requests that are answered by one query.
 type batch struct {
-	ids     []string // each once
+	begun   time.Time // when its first request came
+	ids     []string  // each once
 	done    chan struct{}
 	clients map[string]*Client // set before done is closed, as are the next two
 	catalog *sections.Catalog
@@ -105,12 +103,9 @@ const nobodyID = "00000000-0000-0000-0000-000000000000"
 func (l *Lookup) join(id string) *batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.joinSent && l.sent != nil && slices.Contains(l.sent.ids, id) {
-		return l.sent
-	}
 	last := len(l.waiting) - 1
 	if last < 0 || len(l.waiting[last].ids) == maxBatch {
-		l.waiting = append(l.waiting, &batch{done: make(chan struct{})})
+		l.waiting = append(l.waiting, &batch{begun: time.Now(), done: make(chan struct{})})
 		last++
 	}
 	b := l.waiting[last]
@@ -149,14 +144,15 @@ func (l *Lookup) take() *batch {
 	}
 	b := l.waiting[0]
 	l.waiting = l.waiting[1:]
-	l.sent, l.sentAt = b, time.Now()
+	l.sentAt = time.Now()
 	return b
 }
 
 // answer reads all clients of the batch, and what exists, in one statement and thus from one
-// moment, which is after every request in the batch began.
+// moment, which is after every request in the batch began. The time that the batch has waited
+// counts: no request waits longer than the timeout.
 func (l *Lookup) answer(b *batch) {
-	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
+	ctx, cancel := context.WithDeadline(context.Background(), b.begun.Add(l.timeout))
 	defer cancel()
 	var version int64
 	if b.clients, version, b.err = l.read(ctx, b.ids); b.err != nil {

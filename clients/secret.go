@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"fmt"
 	"hash/crc32"
+	"io"
 	"log/slog"
 	"math/big"
 	"strings"
@@ -16,18 +18,25 @@ import (
 
 // A Secret is a client's password in the clear. It lives for one reply: the store keeps its
 // SHA-256, and nothing prints it by accident.
-type Secret struct{ text string }
+type Secret struct {
+	text *string // fmt looks into the private fields of structs, but not behind pointers there
+}
 
 // Reveal returns the text of the secret, for the one answer that shows it.
-func (s Secret) Reveal() string { return s.text }
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 const redacted = "[secret]"
 
 // String implements [fmt.Stringer] without telling the secret.
 func (Secret) String() string { return redacted }
 
-// GoString implements [fmt.GoStringer] without telling the secret.
-func (Secret) GoString() string { return redacted }
+// Format implements [fmt.Formatter] without telling the secret, whatever the verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue implements [slog.LogValuer] without telling the secret.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
@@ -49,7 +58,8 @@ func NewSecret() Secret {
 	random := make([]byte, 32)
 	rand.Read(random) // never fails: crypto/rand ends the program instead
 	body := secretPrefix + base62(new(big.Int).SetBytes(random), randomDigits)
-	return Secret{body + checksum(body)}
+	text := body + checksum(body)
+	return Secret{&text}
 }
 
 func checksum(body string) string {
@@ -117,12 +127,13 @@ type Credential struct {
 // until it is revoked.
 func NewCredential(now, expires time.Time) (Credential, Secret) {
 	secret := NewSecret()
+	text := secret.Reveal()
 	return Credential{
 		ID:        uuid.NewString(),
-		Hint:      secret.text[secretLength-4:],
-		CreatedAt: now,
-		ExpiresAt: expires,
-		hash:      sha256.Sum256([]byte(secret.text)),
+		Hint:      text[secretLength-4:],
+		CreatedAt: now.UTC().Truncate(time.Second), // as the store will give it back
+		ExpiresAt: expires.UTC().Truncate(time.Second),
+		hash:      sha256.Sum256([]byte(text)),
 	}, secret
 }
 

@@ -20,7 +20,7 @@ func (s *Store) insertSecret(ctx context.Context, clientID string, c Credential)
 // secrets end that long from now, unless they end sooner. It returns ErrNotFound, and
 // ErrTwoSecrets if two are live.
 func (s *Store) AddSecret(ctx context.Context, clientID string, expires time.Time, overlap *time.Duration, now time.Time) (Credential, Secret, error) {
-	credential, secret := NewCredential(now.Truncate(time.Second), expires)
+	credential, secret := NewCredential(now, expires)
 	err := s.db.Transact(ctx, func(ctx context.Context) error {
 		client, err := s.Client(ctx, clientID)
 		if err != nil {

@@ -149,7 +149,7 @@ func (s *Store) list(ctx context.Context, query string, args ...any) ([]*Client,
 func (s *Store) Create(ctx context.Context, c *Client, now time.Time) (Secret, error) {
 	credential, secret := NewCredential(now, time.Time{})
 	c.ID = uuid.NewString()
-	c.CreatedAt = now.Truncate(time.Second)
+	c.CreatedAt = now.UTC().Truncate(time.Second)
 	c.Credentials = []Credential{credential}
 	err := s.db.Transact(ctx, func(ctx context.Context) error {
 		position, err := s.claimStatus(ctx, c.ID)

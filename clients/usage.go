@@ -31,7 +31,8 @@ func NewUsage(db *database.DB, log *slog.Logger) *Usage {
 func (u *Usage) Record(clientID, secretID string, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.last[use{clientID, secretID}] = at.Unix()
+	key := use{clientID, secretID}
+	u.last[key] = max(u.last[key], at.Unix()) // requests may end in another order than they began
 }
 
 // Run writes once a second until ctx ends, and then what is left.

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -123,12 +124,14 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
 	h["Pragma"] = noCache
-	text, err := json.Marshal(body)
-	if err != nil {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // people read it: section:<id>, not section:\u003cid\u003e
+	if err := enc.Encode(body); err != nil {
 		panic(err) // our own types always can be written
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // a client that went away needs no answer
+	_, _ = w.Write(text.Bytes()) // a client that went away needs no answer
 }
 
 // Header values that every answer has, made once.

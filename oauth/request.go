@@ -48,20 +48,19 @@ func parseToken(w http.ResponseWriter, r *http.Request) (*tokenRequest, error) {
 	if req.clientID, req.clientSecret, err = credentials(r, form); err != nil {
 		return nil, err
 	}
-	resource, audience := present(form["resource"]), present(form["audience"])
+	resource, audience := set(form["resource"]), set(form["audience"])
 	if len(resource) > 0 && len(audience) > 0 && !slices.Equal(resource, audience) {
 		return nil, invalidRequest("resource and audience name different things; send one of them")
 	}
-	req.resource = append(resource, audience...)
-	slices.Sort(req.resource)
-	req.resource = slices.Compact(req.resource)
+	req.resource = set(append(resource, audience...))
 	return req, nil
 }
 
-// present returns the values that are not empty: an empty parameter counts as absent
-// (RFC 6749 §3.2).
-func present(values []string) []string {
-	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
+// set returns the values in order, each once, without the empty ones: an empty parameter counts
+// as absent (RFC 6749 §3.2).
+func set(values []string) []string {
+	sorted := slices.Sorted(slices.Values(values))
+	return slices.DeleteFunc(slices.Compact(sorted), func(v string) bool { return v == "" })
 }
 
 // parseBody reads the parameters of a POST from its body: a form, or JSON with the same members.

@@ -170,7 +170,7 @@ func parseValue(value string) (Permission, error) {
 		ok = action == Wildcard || idGrammar.MatchString(action)
 	}
 	if !ok {
-		return Permission{}, refuse(printable(value), "a scope value is section:<id>, <keyspace>:<action> or <capability>:<action>")
+		return Permission{}, refuse("", "a scope value is section:<id>, <keyspace>:<action> or <capability>:<action>")
 	}
 	return Permission{target, action}, nil
 }
@@ -183,14 +183,6 @@ func isScopeToken(value string) bool {
 		}
 	}
 	return value != ""
-}
-
-// printable is the value if it is short enough to be named in an answer.
-func printable(value string) string {
-	if len(value) > 170 { // the longest that could be valid, and then some
-		return ""
-	}
-	return value
 }
 
 // Pointer makes a JSON pointer (RFC 6901) from member names and list positions.

@@ -87,13 +87,19 @@ func (i *Issuer) Issue(g Grant) (string, error) {
 		Issuer: i.URL, Subject: g.ClientID, ClientID: g.ClientID, Audience: g.Audience,
 		IssuedAt: iat, ExpiresAt: iat + int64(g.Lifetime/time.Second), ID: rand.Text(), Scope: g.Scope,
 	}
-	claims.Status.List.Index = g.StatusIndex % statusListSize
-	claims.Status.List.URI = i.URL + "/oauth/status/" + strconv.FormatInt(g.StatusIndex/statusListSize, 10)
+	claims.Status = i.Status(g.StatusIndex)
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("write the claims: %w", err)
 	}
 	return key.sign(key.header, payload)
+}
+
+// Status says where the bit of a client stands, by its position in the status lists.
+func (i *Issuer) Status(position int64) (s Status) {
+	s.List.Index = position % statusListSize
+	s.List.URI = i.URL + "/oauth/status/" + strconv.FormatInt(position/statusListSize, 10)
+	return s
 }
 
 // Parse returns the claims of an access token of this issuer whose signature is right and which

@@ -56,6 +56,9 @@ type Key struct {
 	header string // the encoded JOSE header of every access token it signs
 }
 
+// Format implements [fmt.Formatter] without telling the private half, whatever the verb.
+func (k Key) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "signing key %s (%s, %s)", k.ID, k.Alg, k.State) }
+
 // newKey makes a key. bits is the size of an RSA key.
 func newKey(alg Alg, bits int) (*Key, error) {
 	var signer crypto.Signer

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 
@@ -19,13 +20,15 @@ var ErrMasterKey = errors.New("the signing keys in the database were sealed with
 
 // A MasterKey seals the private signing keys in the store. It is never in the store itself, and
 // nothing prints it.
-type MasterKey struct{ bytes []byte }
+type MasterKey struct {
+	key *[chacha20poly1305.KeySize]byte // fmt looks into the private fields of structs, but not behind pointers there
+}
 
 // NewMasterKey makes a random master key.
 func NewMasterKey() MasterKey {
-	key := make([]byte, chacha20poly1305.KeySize)
-	rand.Read(key) // never fails: crypto/rand ends the program instead
-	return MasterKey{key}
+	var key [chacha20poly1305.KeySize]byte
+	rand.Read(key[:]) // never fails: crypto/rand ends the program instead
+	return MasterKey{&key}
 }
 
 // ParseMasterKey reads a master key as it stands in a file or an environment variable: 32 bytes
@@ -35,19 +38,19 @@ func ParseMasterKey(text string) (MasterKey, error) {
 	if err != nil || len(key) != chacha20poly1305.KeySize {
 		return MasterKey{}, errors.New("a master key is 32 bytes in base64; make one with: openssl rand -base64 32")
 	}
-	return MasterKey{key}, nil
+	return MasterKey{(*[chacha20poly1305.KeySize]byte)(key)}, nil
 }
 
 // Text returns the master key as [ParseMasterKey] reads it, for the file that keeps it.
-func (m MasterKey) Text() string { return base64.StdEncoding.EncodeToString(m.bytes) }
+func (m MasterKey) Text() string { return base64.StdEncoding.EncodeToString(m.key[:]) }
 
 const redacted = "[master key]"
 
 // String implements [fmt.Stringer] without telling the key.
 func (MasterKey) String() string { return redacted }
 
-// GoString implements [fmt.GoStringer] without telling the key.
-func (MasterKey) GoString() string { return redacted }
+// Format implements [fmt.Formatter] without telling the key, whatever the verb.
+func (MasterKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue implements [slog.LogValuer] without telling the key.
 func (MasterKey) LogValue() slog.Value { return slog.StringValue(redacted) }
@@ -57,7 +60,7 @@ func (MasterKey) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Derive returns a key for another purpose, the same on every server with this master key.
 func (m MasterKey) Derive(purpose string) []byte {
-	key, err := hkdf.Key(sha256.New, m.bytes, nil, "wardkey "+purpose, 32)
+	key, err := hkdf.Key(sha256.New, m.key[:], nil, "wardkey "+purpose, 32)
 	if err != nil {
 		panic(err) // only for lengths that SHA-256 cannot give
 	}
@@ -65,7 +68,7 @@ func (m MasterKey) Derive(purpose string) []byte {
 }
 
 func (m MasterKey) aead() cipher.AEAD {
-	aead, err := chacha20poly1305.NewX(m.bytes)
+	aead, err := chacha20poly1305.NewX(m.key[:])
 	if err != nil {
 		panic(err) // only for a key of another length, which neither constructor makes
 	}

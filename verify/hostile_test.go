@@ -192,6 +192,30 @@ func TestKeysInTheHeader(t *testing.T) {
 	}
 }
 
+// TestNotWorthAFetch holds that what cannot be a token of Wardkey does not make
+// anybody ask for keys.
+func TestNotWorthAFetch(t *testing.T) {
+	key := newES256("1", 1)
+	i := newIssuer(key)
+	v := i.verifier(t)
+	claims := string(encode(goodClaims()))
+	for _, token := range []string{
+		"", "a.b.c",
+		key.compact(`{"typ":"at+jwt","alg":"HS256","kid":"1"}`, claims),
+		key.compact(`{"typ":"at+jwt","alg":"none","kid":"1"}`, claims),
+		key.compact(`{"typ":"at+jwt","alg":"ES256"}`, claims),
+		key.compact(`{"typ":"JWT","alg":"ES256","kid":"1"}`, claims),
+		key.compact(`{"typ":"at+jwt","alg":"ES256","kid":"1"}`, "{}"),
+	} {
+		if _, err := v.Verify(t.Context(), token); !errors.Is(err, verify.ErrInvalidToken) {
+			t.Errorf("Verify(%q) = %v, want ErrInvalidToken", token, err)
+		}
+	}
+	if len(i.requests) != 0 {
+		t.Errorf("requests %v, want none", i.requests)
+	}
+}
+
 // TestTyp holds the two ways to write the type (RFC 9068 §4, J-19).
 func TestTyp(t *testing.T) {
 	key := newES256("1", 1)

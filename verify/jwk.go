@@ -59,11 +59,14 @@ func parseKeys(data []byte) (map[string]key, error) {
 		if jwk["kty"] == "oct" {
 			return nil, errors.New("a symmetric key in it")
 		}
+		if kid == "" {
+			continue // no token can name it
+		}
 		if seen[kid] {
 			return nil, errors.New("two keys with one kid in it")
 		}
-		seen[kid] = kid != ""
-		if k, ok := parseKey(jwk); ok && kid != "" {
+		seen[kid] = true
+		if k, ok := parseKey(jwk); ok {
 			keys[kid] = k
 		}
 	}

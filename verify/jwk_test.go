@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"crypto/ecdsa"
 	"errors"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 func TestKeys(t *testing.T) {
 	ec, ed, rs := newES256("1", 1), newEdDSA("1", "EdDSA", 1), newRS256("1", rsaKey())
 	other := newES256("2", 2)
+	x, y := ec.coordinates()
 	for _, tt := range []struct {
 		name string
 		key  signer
@@ -55,12 +57,15 @@ func TestKeys(t *testing.T) {
 		{"EC point off the curve", ec.with(object{"y": ec.jwk["x"]}), false},
 		{"EC coordinate missing", ec.with(object{"y": nil}), false},
 		{"EC coordinate padded", ec.with(object{"x": b64("\x00") + ec.jwk["x"].(string)}), false},
+		{"EC coordinates cut elsewhere", ec.with(object{"x": b64(x[:31]), "y": b64(x[31:] + y)}), false},
 		{"EC coordinate not base64url", ec.with(object{"x": "!" + ec.jwk["x"].(string)[1:]}), false},
 		{"OKP too short", ed.with(object{"x": b64("short")}), false},
 		{"RSA of 1024 bits", newRS256("1", newRSAKey(1024)), false},
 		{"RSA exponent 1", rs.with(object{"e": b64("\x01")}), false},
 		{"RSA exponent even", rs.with(object{"e": b64("\x01\x00\x00")}), false},
 		{"RSA exponent huge", rs.with(object{"e": b64(strings.Repeat("\xff", 512))}), false},
+		{"RSA exponent above 2^31", rs.with(object{"e": b64("\x02\x00\x00\x00\x01")}), false},
+		{"RSA exponent 2^64+65537", rs.with(object{"e": b64("\x01\x00\x00\x00\x00\x00\x01\x00\x01")}), false},
 		{"RSA modulus even", rs.with(object{"n": b64(strings.Repeat("\xfe", 256))}), false},
 		{"RSA modulus missing", rs.with(object{"n": nil}), false},
 		{"RSA modulus of 16384 bits", rs.with(object{"n": b64(strings.Repeat("\xff", 2048))}), false},
@@ -75,11 +80,24 @@ func TestKeys(t *testing.T) {
 			if tt.ok && err != nil || !tt.ok && !errors.Is(err, verify.ErrSignature) {
 				t.Errorf("Verify = %v, want ok %v", err, tt.ok)
 			}
+			usable := map[bool]int{true: 1, false: 0}[tt.ok]
+			if got := verify.UsableKeys(encode(object{"keys": []object{tt.key.jwk}})); got != usable {
+				t.Errorf("UsableKeys of %s = %d, want %d", encode(tt.key.jwk), got, usable)
+			}
 			if _, err := v.Verify(t.Context(), other.token(nil)); err != nil {
 				t.Errorf("Verify by the other key = %v, want no error", err)
 			}
 		})
 	}
+}
+
+// coordinates are those of the point of an EC key.
+func (s signer) coordinates() (x, y string) {
+	point, err := s.public.(*ecdsa.PublicKey).Bytes()
+	if err != nil {
+		panic(err)
+	}
+	return string(point[1:33]), string(point[33:])
 }
 
 // algOf is the algorithm that a signer really signs with.

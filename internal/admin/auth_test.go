@@ -3,7 +3,6 @@ package admin_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ const (
 var operations = []struct{ method, path string }{
 	{"GET", "/sections"}, {"GET", "/clients/x"}, {"HEAD", "/clients"}, {"POST", "/clients"}, {"PATCH", "/clients/x"},
 	{"DELETE", "/clients/x"}, {"POST", "/signing-keys/rotate"}, {"GET", "/nothing"}, {"GET", ""}, {"GET", "/"},
-	{"PUT", "/sections"}, {"OPTIONS", "/sections"}, {"POST", "/openapi.yaml"},
+	{"PUT", "/sections"}, {"OPTIONS", "/sections"}, {"POST", "/openapi.yaml"}, {"GET", "//sections"}, {"GET", "/sections/../clients"},
 }
 
 // Whoever has no token, or not a good one, learns nothing but that (RFC 6750 §3).
@@ -84,10 +83,7 @@ func TestUnauthenticated(t *testing.T) {
 		// A token in the query is not looked at (RFC 6750 §2.3 advises against it).
 		w.do("GET", "/sections?access_token="+w.raw, "", "Authorization", "").isProblem(401, "unauthenticated")
 
-		r, err := http.NewRequestWithContext(t.Context(), "GET", w.url+"/sections", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := w.request("GET", "/sections")
 		r.Header["Authorization"] = []string{"Bearer " + w.raw, "Bearer " + w.raw}
 		w.send(r).isProblem(401, "unauthenticated")
 	})
@@ -100,6 +96,7 @@ func TestAuthenticated(t *testing.T) {
 		}
 		w.do("GET", "/nothing", "").isProblem(404, "not-found")
 		w.do("GET", "", "").isProblem(404, "not-found")
+		w.do("GET", "//sections", "").isProblem(404, "not-found")
 		w.do("GET", "/sections/", "").isProblem(404, "not-found")
 		if log := w.log.String(); !strings.Contains(log, `actor="client `+w.root.ID) {
 			t.Errorf("the log does not name the actor: %s", log)

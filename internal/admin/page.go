@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wardkey/wardkey/internal/admin/wire"
@@ -68,9 +70,14 @@ func mac(key []byte, list string, position []byte) []byte {
 
 // part is the page of a list that is in memory whole, in the order of the store's lists.
 func part[T any](all []*T, position func(*T) (time.Time, string), page sections.Page) []*T {
-	rest := slices.DeleteFunc(slices.Clone(all), func(item *T) bool {
-		at, id := position(item)
-		return at.Before(page.After) || at.Equal(page.After) && id <= page.AfterID
+	compare := func(item *T, at time.Time, id string) int {
+		created, itemID := position(item)
+		return cmp.Or(created.Compare(at), strings.Compare(itemID, id))
+	}
+	rest := slices.DeleteFunc(slices.Clone(all), func(item *T) bool { return compare(item, page.After, page.AfterID) <= 0 })
+	slices.SortFunc(rest, func(a, b *T) int {
+		at, id := position(b)
+		return compare(a, at, id)
 	})
 	return rest[:min(len(rest), page.Limit)]
 }

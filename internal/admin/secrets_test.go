@@ -2,7 +2,6 @@ package admin_test
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -128,11 +127,6 @@ func TestRulesOfSecrets(t *testing.T) {
 			t.Errorf("expires_at = %s, want %s", got, want)
 		}
 		c = w.register(`{"name":"n","sections":["nordic"],"permissions":{"email":["read"]}}`)
-		r, err := http.NewRequestWithContext(t.Context(), "POST", w.url+"/clients/"+c.ID+"/secrets", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+w.raw)
-		w.send(r).is(201)
+		w.send(w.request("POST", "/clients/"+c.ID+"/secrets")).is(201)
 	})
 }

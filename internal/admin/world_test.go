@@ -65,11 +65,15 @@ func newWorld(t *testing.T, db *database.DB, master tokens.MasterKey) *world {
 	return w
 }
 
-// serve starts a server with the world's handler, and returns the address of its API.
-func (w *world) serve() string {
-	router := mux.NewRouter()
+// serve starts a server with the world's handler inside of others, and returns the address of its API.
+func (w *world) serve(around ...func(http.Handler) http.Handler) string {
+	router := mux.NewRouter().SkipClean(true) // as the server has it
 	w.Register(router)
-	server := httptest.NewServer(request.Wrap(slog.New(slog.NewTextHandler(w.log, nil)), router))
+	var root http.Handler = router
+	for _, wrap := range around {
+		root = wrap(root)
+	}
+	server := httptest.NewServer(request.Wrap(slog.New(slog.NewTextHandler(w.log, nil)), root))
 	w.t.Cleanup(server.Close)
 	return server.URL + "/admin/v1"
 }
@@ -132,12 +136,9 @@ type answer struct {
 // an empty value takes a header away.
 func (w *world) do(method, path, body string, headers ...string) *answer {
 	w.t.Helper()
-	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+w.raw)
+	r := w.request(method, path)
 	if body != "" {
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 		r.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(headers); i += 2 {
@@ -147,6 +148,17 @@ func (w *world) do(method, path, body string, headers ...string) *answer {
 		}
 	}
 	return w.send(r)
+}
+
+// request is one with the root token and without a body.
+func (w *world) request(method, path string) *http.Request {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.raw)
+	return r
 }
 
 func (w *world) send(r *http.Request) *answer {

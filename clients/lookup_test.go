@@ -1,0 +1,400 @@
+package clients
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/databasetest"
+	"github.com/wardkey/wardkey/sections"
+)
+
+// A slowLookup is a lookup whose batches, once they have read, wait until the test lets them
+// answer. Its catalogs never are current, so that each batch asks for one, and is seen here.
+type slowLookup struct {
+	*Lookup
+	asked chan struct{} // a batch has read its clients
+	goOn  chan error    // and may answer now, with this error
+}
+
+func newSlowLookup(db *database.DB) slowLookup {
+	l := slowLookup{NewLookup(db, time.Second), make(chan struct{}), make(chan error)}
+	l.catalog = func(ctx context.Context) (*sections.Catalog, error) {
+		select {
+		case l.asked <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		select {
+		case err := <-l.goOn:
+			return sections.NewCatalog(nil, nil, nil), err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return l
+}
+
+// An answer is what a request got.
+type answer struct {
+	client *Client
+	err    error
+}
+
+// ask looks up a client in a goroutine of its own.
+func ask(ctx context.Context, l *Lookup, id string) <-chan answer {
+	got := make(chan answer, 1)
+	go func() {
+		c, _, err := l.Client(ctx, id)
+		got <- answer{c, err}
+	}()
+	return got
+}
+
+func (a answer) holds() string {
+	if a.err != nil {
+		return a.err.Error()
+	}
+	return strings.Join(a.client.Held.Sections, " ")
+}
+
+func TestLookup(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		l := NewLookup(db, 10*time.Second)
+		c := full()
+		create(t, store, c)
+		got, catalog, err := l.Client(t.Context(), c.ID)
+		if err != nil || !equal(got, c) {
+			t.Errorf("Client = %+v, %v; want %+v", got, err, c)
+		}
+		if scope, err := sections.Grant(catalog, got.Held, "email:read section:nordic", false); err != nil {
+			t.Errorf("with its catalog, Grant = %q, %v", scope, err)
+		}
+		must(t, store.Delete(t.Context(), c.ID, "me", noon))
+		if got, _, err := l.Client(t.Context(), c.ID); err != nil || got != Nobody {
+			t.Errorf("deleted: Client = %+v, %v; want Nobody", got, err)
+		}
+	})
+}
+
+// Whatever is no client's id is Nobody, whether it could be one or not even is text.
+func TestLookupOfNobody(t *testing.T) {
+	garbage := []string{
+		"", " ", "x", uuid.NewString(), nobodyID, "\x00", strings.Repeat("\x00", 36), strings.Repeat("\xff", 36), strings.Repeat("g", 36),
+		strings.Repeat("-", 36), "' OR 1=1 --", strings.Repeat("a", 1<<20), "{" + uuid.NewString() + "}", "urn:uuid:" + uuid.NewString(),
+		"$1", "é" + strings.Repeat("0", 34),
+	}
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		c := billing()
+		create(t, store, c)
+		l := NewLookup(db, 10*time.Second)
+		for _, id := range append(garbage, strings.ToUpper(c.ID), c.ID+" ", " "+c.ID, c.ID[:35], strings.ReplaceAll(c.ID, "-", ""), "{"+c.ID[1:35]+"}") {
+			if id == c.ID {
+				continue // an id without letters
+			}
+			if got, _, err := l.Client(t.Context(), id); err != nil || got != Nobody {
+				t.Errorf("Client(%.50q) = %+v, %v; want Nobody", id, got, err)
+			}
+		}
+	})
+	// It costs a read all the same: where nothing can be read, nobody is told that there is no
+	// such client.
+	db := databasetest.SQLite(t)
+	l := NewLookup(db, time.Second)
+	_, err := db.Exec(t.Context(), `ALTER TABLE clients RENAME TO elsewhere`)
+	must(t, err)
+	for _, id := range garbage {
+		if got, _, err := l.Client(t.Context(), id); err == nil {
+			t.Errorf("without a table, Client(%.50q) = %+v; want an error", id, got)
+		}
+	}
+}
+
+// Requests that wait at the same time share one query, and none joins a query under way.
+func TestLookupShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := databasetest.SQLite(t)
+		store := furnish(t, db)
+		var ids []string
+		for range 20 {
+			c := billing()
+			create(t, store, c)
+			ids = append(ids, c.ID)
+		}
+		l := newSlowLookup(db)
+		first := ask(t.Context(), l.Lookup, ids[0])
+		<-l.asked
+		var waiting []<-chan answer
+		for i := range 200 {
+			waiting = append(waiting, ask(t.Context(), l.Lookup, ids[i%len(ids)]))
+		}
+		synctest.Wait()
+		for i, got := range append(waiting, first) {
+			if len(got) > 0 {
+				t.Errorf("request %d is answered before a query is", i)
+			}
+		}
+		l.goOn <- nil
+		<-first
+		<-l.asked // one query for all the others
+		l.goOn <- nil
+		for i, got := range waiting {
+			if got := <-got; got.err != nil || got.client.ID != ids[i%len(ids)] {
+				t.Errorf("request %d for %s is answered %+v, %v", i, ids[i%len(ids)], got.client, got.err)
+			}
+		}
+		synctest.Wait()
+		select {
+		case <-l.asked:
+			t.Error("there is a third query")
+		default:
+		}
+	})
+}
+
+// While a query is slow, a second one runs beside it, and no third.
+func TestLookupSendsASecondQuery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := databasetest.SQLite(t)
+		store := furnish(t, db)
+		c := billing()
+		create(t, store, c)
+		l := newSlowLookup(db)
+		var answers []<-chan answer
+		wave := func() int { // asks, and says how many queries that starts
+			answers = append(answers, ask(t.Context(), l.Lookup, c.ID))
+			synctest.Wait()
+			select {
+			case <-l.asked:
+				return 1
+			default:
+				return 0
+			}
+		}
+		for i, want := range []int{1, 0, 1, 0, 0} { // one is slow from the third wave on
+			if got := wave(); got != want {
+				t.Errorf("request %d starts %d queries; want %d", i, got, want)
+			}
+			time.Sleep(slow/2 + time.Millisecond)
+		}
+		for range 3 { // the two, and one for those that waited
+			l.goOn <- nil
+			synctest.Wait()
+			select {
+			case <-l.asked:
+			default:
+			}
+		}
+		for i, got := range answers {
+			if got := <-got; got.holds() != "nordic" {
+				t.Errorf("request %d is answered %q", i, got.holds())
+			}
+		}
+	})
+}
+
+// A request that comes while a query runs gets another query, and so sees what was committed
+// before it came; the one before it may be answered with what was there when it came.
+func TestLookupNeverJoinsAQueryUnderWay(t *testing.T) {
+	each(t, func(t *testing.T, _ *database.DB, store *Store) {
+		c := &Client{Name: "CRM", Held: held("baltic nordic", "email:read")}
+		create(t, store, c)
+		l := newSlowLookup(store.db)
+		early := ask(t.Context(), l.Lookup, c.ID)
+		<-l.asked
+		c.Held = held("baltic", "email:read")
+		must(t, store.Update(t.Context(), c))
+		late := ask(t.Context(), l.Lookup, c.ID)
+		l.goOn <- nil
+		if got := (<-early).holds(); got != "baltic nordic" {
+			t.Errorf("who came before the change holds %q", got)
+		}
+		<-l.asked
+		must(t, store.Delete(t.Context(), c.ID, "me", noon))
+		later := ask(t.Context(), l.Lookup, c.ID)
+		l.goOn <- nil
+		if got := (<-late).holds(); got != "baltic" {
+			t.Errorf("who came after the change holds %q", got)
+		}
+		if got := <-later; got.client != Nobody {
+			t.Errorf("who came after the end is %+v, %v", got.client, got.err)
+		}
+	})
+}
+
+// A query that hangs ends after the time limit, for those who wait for it and for those who wait
+// behind it, however many they are. They are told that the store did not answer.
+func TestLookupTimeLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := databasetest.SQLite(t)
+		store := furnish(t, db)
+		c := billing()
+		create(t, store, c)
+		l := newSlowLookup(db) // which nobody lets answer
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 3 {
+			for i := range 3 * maxBatch {
+				wg.Go(func() {
+					began, id := time.Now(), c.ID
+					if i > 0 {
+						id = uuid.NewString()
+					}
+					got, _, err := l.Client(t.Context(), id)
+					if i == 0 && (!errors.Is(err, context.DeadlineExceeded) || got != nil) {
+						t.Errorf("Client = %v, %v; want context.DeadlineExceeded", got, err)
+					}
+					if took := time.Since(began); took > time.Second {
+						t.Errorf("a request waited %s", took)
+					}
+				})
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		wg.Wait()
+		if took := time.Since(start); took > 1300*time.Millisecond {
+			t.Errorf("all took %s", took)
+		}
+	})
+}
+
+// A request that leaves does not take others with it.
+func TestLookupWithoutTheCaller(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		c := billing()
+		create(t, store, c)
+		l := newSlowLookup(db)
+		ctx, cancel := context.WithCancel(t.Context())
+		leaves, stays := ask(ctx, l.Lookup, c.ID), ask(t.Context(), l.Lookup, c.ID)
+		<-l.asked
+		cancel()
+		if got := <-leaves; !errors.Is(got.err, context.Canceled) {
+			t.Errorf("who left got %+v, %v", got.client, got.err)
+		}
+		for {
+			select {
+			case l.goOn <- nil:
+			case <-l.asked: // who stayed was in the next batch
+			case got := <-stays:
+				if got.holds() != "nordic" {
+					t.Errorf("who stayed got %q", got.holds())
+				}
+				return
+			}
+		}
+	})
+}
+
+// The catalog is read again when it changed, and only then.
+func TestLookupReadsTheCatalogOnceAVersion(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		c := billing()
+		create(t, store, c)
+		l, things := NewLookup(db, 10*time.Second), sections.NewStore(db)
+		reads := 0
+		l.catalog = func(ctx context.Context) (*sections.Catalog, error) {
+			reads++
+			return things.Catalog(ctx)
+		}
+		for i, id := range []string{"phone", "crm-id", "fax"} {
+			for range 5 {
+				_, catalog, err := l.Client(t.Context(), c.ID)
+				must(t, err)
+				if _, err := sections.Grant(catalog, held("*", "*:read"), id+":read", false); err == nil {
+					t.Errorf("%s can be granted before it exists", id)
+				}
+				_, _, err = l.Client(t.Context(), uuid.NewString())
+				must(t, err)
+			}
+			must(t, things.CreateKeyspace(t.Context(), &sections.Keyspace{ID: id, Name: id, Actions: sections.DefaultActions, CreatedAt: noon}))
+			_, catalog, err := l.Client(t.Context(), c.ID)
+			must(t, err)
+			if _, err := sections.Grant(catalog, held("*", "*:read"), id+":read", false); err != nil {
+				t.Errorf("%s cannot be granted although it exists: %v", id, err)
+			}
+			if reads != i+2 {
+				t.Errorf("after %d changes the catalog was read %d times", i+1, reads)
+			}
+		}
+		l.catalog = func(context.Context) (*sections.Catalog, error) { return nil, errors.New("the store is away") }
+		must(t, things.DeleteKeyspace(t.Context(), "fax"))
+		if got, _, err := l.Client(t.Context(), c.ID); err == nil {
+			t.Errorf("without the current catalog, Client = %+v; want an error", got)
+		}
+	})
+}
+
+// Queries of every size find each client, and no other.
+func TestLookupSizes(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		var ids []string
+		for range 5 {
+			c := billing()
+			create(t, store, c)
+			ids = append(ids, c.ID)
+		}
+		l := NewLookup(db, 10*time.Second)
+		for _, size := range []int{1, 2, 3, 4, 5, 31, 32, 33, 1023, 1024} {
+			asked := slices.Clone(ids[:min(size, len(ids))])
+			for len(asked) < size {
+				asked = append(asked, uuid.NewString())
+			}
+			found, version, err := l.read(t.Context(), asked)
+			must(t, err)
+			if len(found) != min(size, len(ids)) || version < 2 {
+				t.Errorf("of %d ids %d are found, at version %d", size, len(found), version)
+			}
+			for id, c := range found {
+				if c.ID != id {
+					t.Errorf("under the id %s is %s", id, c.ID)
+				}
+			}
+		}
+	})
+}
+
+// Many at once get each their own, while it is being changed.
+func TestLookupAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		var all []*Client
+		for i := range 10 {
+			c := &Client{Name: fmt.Sprint(i), Held: held("nordic", "email:read")}
+			create(t, store, c)
+			all = append(all, c)
+		}
+		l := NewLookup(db, 10*time.Second)
+		var wg sync.WaitGroup
+		for i := range 32 {
+			wg.Go(func() {
+				for n := range 50 {
+					want := all[(i+n)%len(all)]
+					if got, _, err := l.Client(t.Context(), want.ID); err != nil || got.ID != want.ID || got.Name != want.Name || len(got.Credentials) != 1 {
+						t.Errorf("Client(%s) = %+v, %v", want.ID, got, err)
+					}
+					if got, _, err := l.Client(t.Context(), uuid.NewString()); err != nil || got != Nobody {
+						t.Errorf("Client of no id = %+v, %v", got, err)
+					}
+				}
+			})
+		}
+		things := sections.NewStore(db)
+		for i := range 20 {
+			must(t, things.CreateSection(t.Context(), &sections.Section{ID: fmt.Sprintf("s%d", i), Name: "x", CreatedAt: noon}))
+		}
+		wg.Wait()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.waiting) != 0 {
+			t.Errorf("%d batches are never answered", len(l.waiting))
+		}
+	})
+}
