@@ -27,8 +27,10 @@
 //   - For as long again they are used while a goroutine refreshes them. After
 //     that, tokens wait for the refresh.
 //   - A token of an unknown key refreshes them at once, but no two refreshes
-//     begin within 30 seconds, however many such tokens arrive.
-//   - While the issuer is away, the last keys are used for 24 hours.
+//     begin within 30 seconds, however many such tokens arrive. So tokens of a key
+//     that signs without having been published first may be refused that long.
+//   - While the issuer is away, the last keys are used for 24 hours. Without any,
+//     it is asked again after 1, 2, 4, 8, 16, then every 30 seconds.
 //
 // So a key that the issuer withdraws is refused after two max-age at most (10
 // minutes with Wardkey's default), or after 24 hours if the issuer cannot be reached.

@@ -174,8 +174,11 @@ func TestKeysInTheHeader(t *testing.T) {
 	i := newIssuer(key)
 	v := i.verifier(t)
 	for _, member := range []object{
-		{"jku": "https://evil.example/jwks.json"}, {"x5u": "https://evil.example/cert.pem"},
-		{"jwk": attacker.jwk}, {"x5c": []string{"MIIB"}}, {"x5t": "x"},
+		{"jku": "https://evil.example/jwks.json"},
+		{"x5u": "https://evil.example/cert.pem"},
+		{"jwk": attacker.jwk},
+		{"x5c": []string{"MIIB"}},
+		{"x5t": "x"},
 	} {
 		header := string(encode(changed(key.header(), member)))
 		if _, err := v.Verify(t.Context(), key.compact(header, string(encode(goodClaims())))); err != nil {

@@ -79,10 +79,18 @@ func TestRequire(t *testing.T) {
 		{"bound", []string{"Bearer " + key.token(object{"cnf": object{"jkt": "x"}})}, "", 401, invalid("the token is bound to a key and is not a bearer token")},
 
 		// G-08
-		{"lacks a scope", []string{"Bearer " + key.token(object{"scope": "section:nordic"})}, "", 403,
-			realm + `, error="insufficient_scope", error_description="the token does not hold the scope that is needed", scope="section:nordic email:read"`},
-		{"no scope", []string{"Bearer " + key.token(object{"scope": nil})}, "", 403,
-			realm + `, error="insufficient_scope", error_description="the token does not hold the scope that is needed", scope="section:nordic email:read"`},
+		{
+			"lacks a scope",
+			[]string{"Bearer " + key.token(object{"scope": "section:nordic"})},
+			"", 403,
+			realm + `, error="insufficient_scope", error_description="the token does not hold the scope that is needed", scope="section:nordic email:read"`,
+		},
+		{
+			"no scope",
+			[]string{"Bearer " + key.token(object{"scope": nil})},
+			"", 403,
+			realm + `, error="insufficient_scope", error_description="the token does not hold the scope that is needed", scope="section:nordic email:read"`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/"+tt.query, nil)

@@ -100,7 +100,7 @@ func (s *source) get(ctx context.Context, address string) ([]byte, http.Header, 
 	if err != nil {
 		return nil, nil, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // it was only read
 	if response.StatusCode != http.StatusOK {
 		return nil, nil, fmt.Errorf("get %s: status %d", address, response.StatusCode)
 	}
