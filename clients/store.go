@@ -43,9 +43,11 @@ func scan(rows interface{ Scan(dest ...any) error }, extra ...any) (*Client, err
 	var lifetime int64
 	var expires, created, used database.Time
 	var held, permissions, secrets sql.NullString
-	err := rows.Scan(append([]any{&c.ID, &c.Name, &c.Description, &allSections, (*database.List)(&c.Audiences), &lifetime,
+	err := rows.Scan(append([]any{
+		&c.ID, &c.Name, &c.Description, &allSections, (*database.List)(&c.Audiences), &lifetime,
 		&c.SigningAlg, &c.Disabled, &expires, &created, &c.CreatedBy, &used, &c.StatusIndex,
-		&held, &permissions, &secrets}, extra...)...)
+		&held, &permissions, &secrets,
+	}, extra...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read a client: %w", err)
 	}

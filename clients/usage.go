@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,18 +65,7 @@ func (u *Usage) Flush(ctx context.Context) error {
 	if len(last) == 0 {
 		return nil
 	}
-	err := u.db.Transact(ctx, func(ctx context.Context) error {
-		for use, at := range last {
-			// Another server may have written a later time.
-			if _, err := u.db.Exec(ctx, `UPDATE client_secrets SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1`, at, use.secretID); err != nil {
-				return err
-			}
-			if _, err := u.db.Exec(ctx, `UPDATE clients SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1`, at, use.clientID); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := u.write(ctx, last)
 	if err == nil {
 		return nil
 	}
@@ -83,4 +75,41 @@ func (u *Usage) Flush(ctx context.Context) error {
 		u.last[use] = max(u.last[use], at)
 	}
 	return fmt.Errorf("write the last use of clients: %w", err)
+}
+
+// useBatch is how many uses one statement writes.
+const useBatch = 256
+
+func (u *Usage) write(ctx context.Context, last map[use]int64) error {
+	bySecret, byClient := map[string]int64{}, map[string]int64{}
+	for use, at := range last {
+		bySecret[use.secretID] = at
+		byClient[use.clientID] = max(byClient[use.clientID], at)
+	}
+	return u.db.Transact(ctx, func(ctx context.Context) error {
+		if err := u.writeTable(ctx, "client_secrets", bySecret); err != nil {
+			return err
+		}
+		return u.writeTable(ctx, "clients", byClient)
+	})
+}
+
+// writeTable sets the last use of rows, unless another server has written a later one. Rows are
+// in order, so that two servers do not wait for each other.
+func (u *Usage) writeTable(ctx context.Context, table string, last map[string]int64) error {
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(last)), useBatch) {
+		var values []string
+		var args []any
+		for i, id := range ids {
+			values = append(values, fmt.Sprintf("(CAST($%d AS TEXT), CAST($%d AS BIGINT))", 2*i+1, 2*i+2))
+			args = append(args, id, last[id])
+		}
+		_, err := u.db.Exec(ctx, `UPDATE `+table+` SET last_used_at = used.column2
+			FROM (VALUES `+strings.Join(values, ", ")+`) AS used
+			WHERE `+table+`.id = used.column1 AND `+table+`.last_used_at < used.column2`, args...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

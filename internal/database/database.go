@@ -72,7 +72,7 @@ func openSQLite(path string) (*DB, error) {
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + sqlitePragmas
 	write, err := sql.Open("sqlite", dsn)
 	if err == nil {
-		err = write.Ping() // creates the file, and WAL mode with it, before readers come
+		err = write.PingContext(context.Background()) // creates the file, and WAL mode with it, before readers come
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), lock.Unlock())
@@ -157,7 +157,7 @@ func (db *DB) QueryPrepared(ctx context.Context, query string, args ...any) (*sq
 			return nil, err
 		}
 		if statement, ok = db.prepared.LoadOrStore(query, fresh); ok {
-			_ = fresh.Close() // another request was quicker
+			_ = fresh.Close() //nolint:sqlclosecheck // another request was quicker; the statement is kept otherwise
 		}
 	}
 	return statement.(*sql.Stmt).QueryContext(ctx, args...)

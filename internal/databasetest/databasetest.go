@@ -7,13 +7,12 @@ package databasetest
 
 import (
 	"crypto/rand"
+	"database/sql"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"database/sql"
 
 	"github.com/wardkey/wardkey/internal/database"
 )

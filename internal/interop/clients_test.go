@@ -192,7 +192,7 @@ func curlResponse(t *testing.T, args ...string) (status int, challenge string, b
 	if err != nil {
 		t.Fatalf("curl %v printed %q: %v", args, out, err)
 	}
-	defer res.Body.Close() //nolint:errcheck // there is none
+	defer res.Body.Close()
 	return res.StatusCode, res.Header.Get("WWW-Authenticate"), body
 }
 

@@ -46,7 +46,7 @@ func run(m *testing.M) (code int) {
 		fmt.Fprintln(os.Stderr, "interop:", err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // temporary
+	defer os.RemoveAll(dir)
 	defer func() {
 		for _, s := range servers {
 			if err := s.stop(); err != nil {
@@ -111,7 +111,7 @@ func (s *server) start(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer stderr.Close() //nolint:errcheck // the server has its own
+	defer stderr.Close()
 	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -196,7 +196,7 @@ func postTo(t *testing.T, address, kind string, body io.Reader, reply any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // it was only read
+	defer res.Body.Close()
 	if err := json.NewDecoder(res.Body).Decode(reply); err != nil {
 		t.Fatalf("POST %s = %s that is not JSON: %v", address, res.Status, err)
 	}

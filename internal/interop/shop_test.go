@@ -150,7 +150,7 @@ func TestShopSwitchesOff(t *testing.T) {
 // startWithoutStore runs a server whose PostgreSQL is away, until the test ends.
 func startWithoutStore(t *testing.T) (issuer string) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
+	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func startWithoutStore(t *testing.T) (issuer string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close() //nolint:errcheck // the server has its own
+	defer log.Close()
 	cmd := exec.CommandContext(t.Context(), binary, "serve", "--listen", address, "--data-dir", dir,
 		"--database", "postgres://127.0.0.1:1/nowhere")
 	cmd.Env = append(os.Environ(), "WARDKEY_MASTER_KEY="+base64.StdEncoding.EncodeToString(make([]byte, 32)))
@@ -175,7 +175,7 @@ func startWithoutStore(t *testing.T) (issuer string) {
 	}
 	t.Cleanup(func() { _ = cmd.Wait() }) // the context of the test has ended
 	for range 100 {
-		if c, err := net.Dial("tcp", address); err == nil { //nolint:noctx // it is closed at once
+		if c, err := net.Dial("tcp", address); err == nil {
 			_ = c.Close()
 			return "http://" + address
 		}

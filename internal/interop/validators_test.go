@@ -180,7 +180,7 @@ func (a *api) publicKey(t *testing.T) any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // it was only read
+	defer res.Body.Close()
 	var set jose.JSONWebKeySet
 	if err := json.NewDecoder(res.Body).Decode(&set); err != nil {
 		t.Fatalf("GET %s: %v", a.server.jwksURL(), err)
