@@ -72,8 +72,10 @@ func FuzzTokenRequest(f *testing.F) {
 		if req.clientID == "" || req.clientSecret == "" || !utf8.ValidString(strings.Join(append(req.resource, req.clientID, req.clientSecret, req.scope), "")) {
 			return // cannot be written in JSON
 		}
-		object, err := json.Marshal(map[string]any{"grant_type": "client_credentials", "scope": req.scope, "resource": req.resource,
-			"client_id": req.clientID, "client_secret": req.clientSecret})
+		object, err := json.Marshal(map[string]any{
+			"grant_type": "client_credentials", "scope": req.scope, "resource": req.resource,
+			"client_id": req.clientID, "client_secret": req.clientSecret,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,10 @@ package oauth
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -79,7 +83,7 @@ func (w *world) kid() string {
 	w.t.Helper()
 	body, err := decode[tokenBody](w.ask(w.clients["billing"].basic()))
 	w.must(err)
-	token, err := jose.ParseSigned(body.AccessToken, []jose.SignatureAlgorithm{jose.ES256})
+	token, err := jose.ParseSignedCompact(body.AccessToken, []jose.SignatureAlgorithm{jose.ES256})
 	w.must(err)
 	return token.Signatures[0].Header.KeyID
 }
@@ -153,7 +157,7 @@ func TestLeakedKey(t *testing.T) {
 }
 
 // TestKeyNames holds that a kid is the key's thumbprint (RFC 7638): one key and one algorithm,
-// forever, and no private member beside it.
+// forever; that keys are strong; and that no private member is published.
 func TestKeyNames(t *testing.T) {
 	w := newWorld(t)
 	for _, alg := range tokens.Algs {
@@ -172,6 +176,19 @@ func TestKeyNames(t *testing.T) {
 		w.must(json.Unmarshal(text, &members))
 		if key.KeyID != base64.RawURLEncoding.EncodeToString(thumbprint) || !key.IsPublic() || members["use"] != "sig" || members["alg"] != key.Algorithm {
 			t.Errorf("the JWKS has %s", text)
+		}
+		switch public := key.Key.(type) {
+		case *ecdsa.PublicKey:
+			if public.Curve != elliptic.P256() {
+				t.Errorf("an EC key is on %s", public.Curve.Params().Name)
+			}
+		case *rsa.PublicKey:
+			if public.N.BitLen() < 2048 || public.E != 65537 {
+				t.Errorf("an RSA key has %d bits and exponent %d", public.N.BitLen(), public.E)
+			}
+		case ed25519.PublicKey:
+		default:
+			t.Errorf("a key is a %T", public)
 		}
 		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
 			if _, ok := members[private]; ok {
@@ -193,17 +210,20 @@ func (w *world) second() *world {
 // TestTwoServers holds that servers on one database sign for each other, and see each other's
 // changes.
 func TestTwoServers(t *testing.T) {
-	w := newWorld(t)
-	other := w.second()
-	if w.kid() != other.kid() || !slices.Equal(w.kids(), other.kids()) {
-		t.Errorf("one server signs with %s, the other with %s", w.kid(), other.kid())
-	}
-	next, err := w.keys.Rotate(t.Context(), tokens.ES256, true)
-	w.must(err)
-	w.must(other.keys.Refresh(t.Context())) // as it does each second
-	if w.kid() != next.ID || other.kid() != next.ID || !slices.Equal(w.kids(), other.kids()) {
-		t.Errorf("after a rotation to %s one server signs with %s, the other with %s", next.ID, w.kid(), other.kid())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		other := w.second()
+		if w.kid() != other.kid() || !slices.Equal(w.kids(), other.kids()) {
+			t.Errorf("one server signs with %s, the other with %s", w.kid(), other.kid())
+		}
+		time.Sleep(time.Second) // keys are published oldest first
+		next, err := w.keys.Rotate(t.Context(), tokens.ES256, true)
+		w.must(err)
+		w.must(other.keys.Refresh(t.Context())) // as it does each second
+		if w.kid() != next.ID || other.kid() != next.ID || !slices.Equal(w.kids(), other.kids()) {
+			t.Errorf("after a rotation to %s one server signs with %s, the other with %s", next.ID, w.kid(), other.kid())
+		}
+	})
 }
 
 // TestTwoServersRotate holds that servers that notice at the same moment that a key is old make

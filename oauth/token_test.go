@@ -21,31 +21,34 @@ import (
 // TestStrangersLearnNothing holds that nobody who is not authenticated can tell why, whatever
 // else is wrong with the request: one answer, but for its error_id.
 func TestStrangersLearnNothing(t *testing.T) {
-	w := newWorld(t)
-	billing := w.clients["billing"]
-	strangers := map[string]string{
-		"wrong secret":       basic(billing.ID, clients.NewSecret().Reveal()),
-		"unknown client":     basic("7d9cb5c1-6f3c-4f7e-9d0e-0b4d8d6a1c11", billing.secret),
-		"an id of no client": basic("billing", billing.secret),
-		"id in capitals":     basic(strings.ToUpper(billing.ID), billing.secret),
-		"id as a URN":        basic("urn:uuid:"+billing.ID, billing.secret),
-		"another's secret":   basic(billing.ID, w.clients["crm"].secret),
-		"disabled":           w.clients["disabled"].basic(),
-		"expired":            w.clients["expired"].basic(),
-		"secret expired":     w.clients["stale"].basic(),
-		"deleted":            w.clients["deleted"].basic(),
-	}
-	for _, form := range [][]string{nil, {"scope", "no such:scope"}, {"resource", "https://evil.example"}, {"resource", "x", "scope", "\xff"}} {
-		want := stripped(w.ask(strangers["wrong secret"], form...))
-		if !strings.Contains(want, `"error":"invalid_client"`) {
-			t.Errorf("a wrong secret with %q is answered with %s", form, want)
+	eachWorld(t, func(t *testing.T, w *world) {
+		billing := w.clients["billing"]
+		strangers := map[string]string{
+			"wrong secret":       basic(billing.ID, clients.NewSecret().Reveal()),
+			"unknown client":     basic("7d9cb5c1-6f3c-4f7e-9d0e-0b4d8d6a1c11", billing.secret),
+			"an id of no client": basic("billing", billing.secret),
+			"an id with NUL":     basic("%00"+billing.ID[3:], billing.secret),
+			"an id in no UTF-8":  basic("%ff%fe"+billing.ID[6:], billing.secret),
+			"id in capitals":     basic(strings.ToUpper(billing.ID), billing.secret),
+			"id as a URN":        basic("urn:uuid:"+billing.ID, billing.secret),
+			"another's secret":   basic(billing.ID, w.clients["crm"].secret),
+			"disabled":           w.clients["disabled"].basic(),
+			"expired":            w.clients["expired"].basic(),
+			"secret expired":     w.clients["stale"].basic(),
+			"deleted":            w.clients["deleted"].basic(),
 		}
-		for name, authorization := range strangers {
-			if got := stripped(w.ask(authorization, form...)); got != want {
-				t.Errorf("%s with %q is answered with\n%s\nbut a wrong secret with\n%s", name, form, got, want)
+		for _, form := range [][]string{nil, {"scope", "no such:scope"}, {"resource", "https://evil.example"}, {"resource", "x", "scope", "\xff"}} {
+			want := stripped(w.ask(strangers["wrong secret"], form...))
+			if !strings.Contains(want, `"error":"invalid_client"`) {
+				t.Errorf("a wrong secret with %q is answered with %s", form, want)
+			}
+			for name, authorization := range strangers {
+				if got := stripped(w.ask(authorization, form...)); got != want {
+					t.Errorf("%s with %q is answered with\n%s\nbut a wrong secret with\n%s", name, form, got, want)
+				}
 			}
 		}
-	}
+	})
 }
 
 var errorID = regexp.MustCompile(`"error_id":"[A-Z2-7]{26}"`)
@@ -57,11 +60,12 @@ func stripped(answer *httptest.ResponseRecorder) string {
 
 // TestDeletedClient holds that a client is gone at once.
 func TestDeletedClient(t *testing.T) {
-	w := newWorld(t)
-	billing := w.clients["billing"]
-	status(t, w.ask(billing.basic()), 200)
-	w.must(w.store.Delete(t.Context(), billing.ID, "test", time.Now()))
-	status(t, w.ask(billing.basic()), 401)
+	eachWorld(t, func(t *testing.T, w *world) {
+		billing := w.clients["billing"]
+		status(t, w.ask(billing.basic()), 200)
+		w.must(w.store.Delete(t.Context(), billing.ID, "test", time.Now()))
+		status(t, w.ask(billing.basic()), 401)
+	})
 }
 
 func status(t *testing.T, answer *httptest.ResponseRecorder, want int) {
@@ -74,40 +78,41 @@ func status(t *testing.T, answer *httptest.ResponseRecorder, want int) {
 // TestDeletedWhileAsking holds that no request that begins after the deletion gets a token, while
 // others are on their way.
 func TestDeletedWhileAsking(t *testing.T) {
-	w := newWorld(t)
-	billing := w.clients["billing"].basic()
-	type reply struct {
-		asked time.Time
-		code  int
-	}
-	replies := make(chan reply, 1<<16)
-	ctx, stop := context.WithCancel(t.Context())
-	var asking sync.WaitGroup
-	for range 50 {
-		asking.Go(func() {
-			for ctx.Err() == nil {
-				asked := time.Now()
-				replies <- reply{asked, w.ask(billing).Code}
-			}
-		})
-	}
-	time.Sleep(20 * time.Millisecond)
-	w.must(w.store.Delete(t.Context(), w.clients["billing"].ID, "test", time.Now()))
-	deleted := time.Now()
-	time.Sleep(20 * time.Millisecond)
-	stop()
-	asking.Wait()
-	close(replies)
-	codes := map[int]int{}
-	for r := range replies {
-		codes[r.code]++
-		if r.code == 200 && r.asked.After(deleted) {
-			t.Fatalf("a token %v after the client was deleted", r.asked.Sub(deleted))
+	eachWorld(t, func(t *testing.T, w *world) {
+		billing := w.clients["billing"].basic()
+		type reply struct {
+			asked time.Time
+			code  int
 		}
-	}
-	if codes[200] == 0 || codes[401] == 0 || len(codes) != 2 {
-		t.Errorf("the answers were %v, want some 200, some 401 and no others", codes)
-	}
+		replies := make(chan reply, 1<<16)
+		ctx, stop := context.WithCancel(t.Context())
+		var asking sync.WaitGroup
+		for range 50 {
+			asking.Go(func() {
+				for ctx.Err() == nil {
+					asked := time.Now()
+					replies <- reply{asked, w.ask(billing).Code}
+				}
+			})
+		}
+		time.Sleep(20 * time.Millisecond)
+		w.must(w.store.Delete(t.Context(), w.clients["billing"].ID, "test", time.Now()))
+		deleted := time.Now()
+		time.Sleep(20 * time.Millisecond)
+		stop()
+		asking.Wait()
+		close(replies)
+		codes := map[int]int{}
+		for r := range replies {
+			codes[r.code]++
+			if r.code == 200 && r.asked.After(deleted) {
+				t.Fatalf("a token %v after the client was deleted", r.asked.Sub(deleted))
+			}
+		}
+		if codes[200] == 0 || codes[401] == 0 || len(codes) != 2 {
+			t.Errorf("the answers were %v, want some 200, some 401 and no others", codes)
+		}
+	})
 }
 
 // TestRenamedClient holds that a name is only a name.
@@ -154,6 +159,30 @@ func TestTwoSecrets(t *testing.T) {
 	})
 }
 
+// TestUse holds that each token, and nothing else, counts as a use of its client and secret.
+func TestUse(t *testing.T) {
+	w := newWorld(t)
+	billing := w.clients["billing"]
+	var used []string
+	w.oauth.Used = func(clientID, secretID string, at time.Time) {
+		if time.Since(at) > time.Minute {
+			t.Errorf("used at %v", at)
+		}
+		used = append(used, clientID+" "+secretID)
+	}
+	added, second, err := w.store.AddSecret(t.Context(), billing.ID, time.Time{}, nil, time.Now())
+	w.must(err)
+	status(t, w.ask(billing.basic()), 200)
+	status(t, w.ask(basic(billing.ID, second.Reveal())), 200)
+	status(t, w.ask(basic(billing.ID, "wrong")), 401)
+	status(t, w.ask(billing.basic(), "scope", "phone:read"), 400)
+	status(t, w.ask(w.clients["disabled"].basic()), 401)
+	want := []string{billing.ID + " " + billing.Credentials[0].ID, billing.ID + " " + added.ID}
+	if !slices.Equal(used, want) {
+		t.Errorf("used were %q, want %q", used, want)
+	}
+}
+
 // TestClientThatEnds holds that a client works until it is disabled or its time is over.
 func TestClientThatEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -176,53 +205,54 @@ func TestClientThatEnds(t *testing.T) {
 
 // TestTakenAway holds that what is taken away, or comes to be, is so for the next request.
 func TestTakenAway(t *testing.T) {
-	w := newWorld(t)
-	crm, wide := w.clients["crm"].basic(), w.clients["wide"].basic()
-	scope := func(authorization, asked, want string) {
-		t.Helper()
-		got, err := w.claims(authorization, "scope", asked)
-		switch {
-		case err != nil && !strings.Contains(err.Error(), want):
-			t.Errorf("asked for %q: %v, want %s", asked, err, want)
-		case err == nil && got.Scope != want:
-			t.Errorf("asked for %q: granted %q, want %q", asked, got.Scope, want)
+	eachWorld(t, func(t *testing.T, w *world) {
+		crm, wide := w.clients["crm"].basic(), w.clients["wide"].basic()
+		scope := func(authorization, asked, want string) {
+			t.Helper()
+			got, err := w.claims(authorization, "scope", asked)
+			switch {
+			case err != nil && !strings.Contains(err.Error(), want):
+				t.Errorf("asked for %q: %v, want %s", asked, err, want)
+			case err == nil && got.Scope != want:
+				t.Errorf("asked for %q: granted %q, want %q", asked, got.Scope, want)
+			}
 		}
-	}
-	scope(crm, "", "section:baltic section:nordic crm-id:read email:read transactional-email:send")
-	_, _, err := w.store.TakeSection(t.Context(), "baltic", "test", time.Now())
-	w.must(err)
-	scope(crm, "", "section:nordic crm-id:read email:read transactional-email:send")
-	scope(crm, "section:baltic", "invalid_scope")
+		scope(crm, "", "section:baltic section:nordic crm-id:read email:read transactional-email:send")
+		_, _, err := w.store.TakeSection(t.Context(), "baltic", "test", time.Now())
+		w.must(err)
+		scope(crm, "", "section:nordic crm-id:read email:read transactional-email:send")
+		scope(crm, "section:baltic", "invalid_scope")
 
-	scope(wide, "section:baltic", "section:baltic *:read")
-	w.must(w.things.DeleteSection(t.Context(), "baltic"))
-	scope(wide, "section:baltic", "invalid_scope")
-	scope(wide, "section:tropics", "invalid_scope")
-	w.must(w.things.CreateSection(t.Context(), &sections.Section{ID: "tropics", Name: "Tropics"}))
-	scope(wide, "section:tropics", "section:tropics *:read")
+		scope(wide, "section:baltic", "section:baltic *:read")
+		w.must(w.things.DeleteSection(t.Context(), "baltic"))
+		scope(wide, "section:baltic", "invalid_scope")
+		scope(wide, "section:tropics", "invalid_scope")
+		w.must(w.things.CreateSection(t.Context(), &sections.Section{ID: "tropics", Name: "Tropics"}))
+		scope(wide, "section:tropics", "section:tropics *:read")
 
-	_, err = w.store.TakePermissions(t.Context(), "crm-id", nil)
-	w.must(err)
-	scope(crm, "", "section:nordic email:read transactional-email:send")
-	scope(wide, "crm-id:read", "crm-id:read section:*")
-	w.must(w.things.DeleteKeyspace(t.Context(), "crm-id"))
-	scope(wide, "crm-id:read", "invalid_scope")
-	w.must(w.things.CreateKeyspace(t.Context(), &sections.Keyspace{ID: "phone", Name: "Phone", Actions: sections.DefaultActions}))
-	scope(wide, "phone:read", "phone:read section:*")
+		_, err = w.store.TakePermissions(t.Context(), "crm-id", nil)
+		w.must(err)
+		scope(crm, "", "section:nordic email:read transactional-email:send")
+		scope(wide, "crm-id:read", "crm-id:read section:*")
+		w.must(w.things.DeleteKeyspace(t.Context(), "crm-id"))
+		scope(wide, "crm-id:read", "invalid_scope")
+		w.must(w.things.CreateKeyspace(t.Context(), &sections.Keyspace{ID: "phone", Name: "Phone", Actions: sections.DefaultActions}))
+		scope(wide, "phone:read", "phone:read section:*")
 
-	mail := sections.Capability{ID: "transactional-email", Name: "Mail", Actions: []string{"send"}}
-	w.must(w.things.UpdateCapability(t.Context(), &mail))
-	scope(crm, "", "section:nordic email:read")
-	scope(crm, "transactional-email:send", "invalid_scope")
-	mail.Enabled = true
-	w.must(w.things.UpdateCapability(t.Context(), &mail))
-	scope(crm, "", "section:nordic email:read transactional-email:send")
+		mail := sections.Capability{ID: "transactional-email", Name: "Mail", Actions: []string{"send"}}
+		w.must(w.things.UpdateCapability(t.Context(), &mail))
+		scope(crm, "", "section:nordic email:read")
+		scope(crm, "transactional-email:send", "invalid_scope")
+		mail.Enabled = true
+		w.must(w.things.UpdateCapability(t.Context(), &mail))
+		scope(crm, "", "section:nordic email:read transactional-email:send")
 
-	narrowed := *w.clients["crm"].Client
-	narrowed.Held = sections.Held{Sections: []string{"nordic"}, Permissions: []sections.Permission{{Target: "email", Action: "write"}}}
-	w.must(w.store.Update(t.Context(), &narrowed))
-	scope(crm, "", "section:nordic email:write")
-	scope(crm, "email:read", "invalid_scope")
+		narrowed := *w.clients["crm"].Client
+		narrowed.Held = sections.Held{Sections: []string{"nordic"}, Permissions: []sections.Permission{{Target: "email", Action: "write"}}}
+		w.must(w.store.Update(t.Context(), &narrowed))
+		scope(crm, "", "section:nordic email:write")
+		scope(crm, "email:read", "invalid_scope")
+	})
 }
 
 // TestSecretLengths holds that a secret is compared whole, however long it is.
@@ -246,14 +276,14 @@ func TestSecretLengths(t *testing.T) {
 func TestTimeTellsNothing(t *testing.T) {
 	w := newWorld(t)
 	billing, nobody := w.clients["billing"], "7d9cb5c1-6f3c-4f7e-9d0e-0b4d8d6a1c11"
-	last := byte('0' + (billing.secret[52]-'0'+1)%10)
+	last := '0' + (billing.secret[52]-'0'+1)%10
 	long := strings.Repeat("a", 10<<10)
 	for _, pair := range []struct {
 		name string
 		a, b string
 	}{
 		{"unknown client and wrong secret", basic(nobody, clients.NewSecret().Reveal()), basic(billing.ID, clients.NewSecret().Reveal())},
-		{"the first and the last character", basic(billing.ID, "x"+billing.secret[1:]), basic(billing.ID, billing.secret[:52]+string(last))},
+		{"the first and the last character", basic(billing.ID, "x"+billing.secret[1:]), basic(billing.ID, billing.secret[:52]+string(rune(last)))},
 		{"a long secret of an unknown client and of a known one", basic(nobody, long), basic(billing.ID, long)},
 		{"disabled and wrong secret", w.clients["disabled"].basic(), basic(w.clients["disabled"].ID, clients.NewSecret().Reveal())},
 	} {

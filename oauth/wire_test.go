@@ -186,7 +186,8 @@ func TestWireAmbiguity(t *testing.T) {
 	}
 }
 
-// TestWireTLS holds that nothing older than TLS 1.2 is spoken.
+// TestWireTLS holds that nothing older than TLS 1.2 is spoken, and that whoever came with TLS is
+// told to come so again.
 func TestWireTLS(t *testing.T) {
 	w := newWorld(t)
 	server := w.listen((*httptest.Server).StartTLS)
@@ -200,6 +201,15 @@ func TestWireTLS(t *testing.T) {
 		}
 		if err == nil {
 			conn.Close()
+		}
+	}
+	for want, start := range map[string]func(*httptest.Server){"max-age=63072000": (*httptest.Server).StartTLS, "": (*httptest.Server).Start} {
+		server := w.listen(start)
+		answer, err := server.Client().Get(server.URL + "/healthz")
+		w.must(err)
+		answer.Body.Close()
+		if got := answer.Header.Get("Strict-Transport-Security"); got != want {
+			t.Errorf("%s/healthz has Strict-Transport-Security %q, want %q", server.URL, got, want)
 		}
 	}
 }

@@ -56,10 +56,20 @@ const (
 	storeTimeout = 10 * time.Second // a test machine may be slow; cmd/wardkey has one second
 )
 
-// newWorld starts a server that has a key of ES256.
+// newWorld starts a server that has a key of ES256, on SQLite.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, db: databasetest.SQLite(t), clients: map[string]*known{}}
+	return newWorldOn(t, databasetest.SQLite(t))
+}
+
+// eachWorld runs a test on SQLite and on PostgreSQL.
+func eachWorld(t *testing.T, test func(t *testing.T, w *world)) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) { test(t, newWorldOn(t, db)) })
+}
+
+func newWorldOn(t testing.TB, db *database.DB) *world {
+	t.Helper()
+	w := &world{t: t, db: db, clients: map[string]*known{}}
 	w.things, w.store = sections.NewStore(w.db), clients.NewStore(w.db)
 	w.keys = &tokens.Keys{DB: w.db, Master: tokens.NewMasterKey(), Schedule: tokens.DefaultSchedule, RSABits: 2048, Log: slog.New(slog.DiscardHandler)}
 	w.must(w.keys.Start(t.Context(), tokens.ES256))

@@ -86,6 +86,7 @@ func recovered(w *response, rec *record, failure any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
 	w.WriteHeader(http.StatusInternalServerError)
 	fmt.Fprintf(w, `{"error":"server_error","error_description":%[1]q,"title":"Server error","status":500,"detail":%[1]q,"error_id":%[2]q}`+"\n",
 		"the server failed; its log says why under the error_id", rec.id)
