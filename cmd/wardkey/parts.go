@@ -29,6 +29,7 @@ type parts struct {
 	master  tokens.MasterKey
 	log     *slog.Logger
 	stdout  io.Writer
+	address string // that the public endpoints listen on
 	handler *handlerSwitch
 	// adminHandler serves the admin API where it has an address of its own; otherwise nil.
 	adminHandler *handlerSwitch
@@ -198,4 +199,5 @@ func (p *parts) banner(first *firstCredentials) {
 	if first != nil {
 		first.print(p.stdout, c)
 	}
+	fmt.Fprintf(p.stdout, "\nListening on %s\n", p.address)
 }

@@ -1,0 +1,93 @@
+package wardkey_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/wardkey/wardkey/"
+
+// allowed is the architecture: what each package may import, beside the standard library. Arrows
+// point one way; only oauth knows go-oauth2, only internal/database knows a driver, and verify
+// stands alone.
+var allowed = map[string]string{
+	"sections":          "internal/database",
+	"clients":           "sections internal/database github.com/google/uuid",
+	"tokens":            "internal/database github.com/golang-jwt/jwt/v5 github.com/go-jose/go-jose/v4 golang.org/x/crypto",
+	"oauth":             "clients sections tokens internal/request github.com/go-oauth2/oauth2/v4 github.com/gorilla/mux",
+	"verify":            "github.com/golang-jwt/jwt/v5",
+	"migrations":        "github.com/pressly/goose/v3",
+	"internal/database": "migrations github.com/gofrs/flock github.com/jackc/pgx/v5 modernc.org/sqlite",
+	"internal/request":  "",
+	"internal/admin": "clients sections tokens internal/admin/wire internal/database internal/request " +
+		"github.com/go-json-experiment/json github.com/google/uuid github.com/gorilla/mux golang.org/x/crypto",
+	"internal/admin/wire":        "github.com/gorilla/mux github.com/oapi-codegen/runtime",
+	"internal/admin/adminclient": "github.com/oapi-codegen/runtime",
+	"internal/web":               "clients sections internal/admin internal/request github.com/gorilla/mux",
+	"cmd/wardkey": "clients sections tokens oauth verify internal/admin internal/admin/adminclient internal/database internal/request internal/web " +
+		"github.com/gorilla/mux github.com/spf13 golang.org/x/sync golang.org/x/term",
+}
+
+// tools are for those who work on Wardkey: they may import anything, and nothing may import them.
+var tools = []string{"internal/databasetest", "internal/bench", "internal/interop"}
+
+// kept says that a package of the standard library is not for pkg: only cmd reads flags and the
+// environment, writes to the terminal or exits, and the domain knows no HTTP.
+func kept(pkg, imported string) bool {
+	switch imported {
+	case "os", "os/exec", "os/signal", "flag", "log":
+		return pkg != "cmd/wardkey"
+	case "net/http", "net/url", "html/template":
+		return slices.Contains([]string{"sections", "clients", "tokens", "migrations"}, pkg)
+	}
+	return false
+}
+
+// The files are read here, not by go list, so that go test knows when to forget its last answer.
+func TestImports(t *testing.T) {
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		file = filepath.ToSlash(file)
+		hidden := len(entry.Name()) > 1 && strings.HasPrefix(entry.Name(), ".")
+		if err == nil && entry.IsDir() && (hidden || entry.Name() == "testdata" || slices.Contains(tools, file)) {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") {
+			check(t, path.Dir(file), file)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func check(t *testing.T, pkg, file string) {
+	t.Helper()
+	rule, known := allowed[pkg]
+	if !known {
+		t.Errorf("%s is new: say in imports_test.go what it may import", pkg)
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range parsed.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		local, own := strings.CutPrefix(imported, module)
+		may := func(entry string) bool { return local == entry || !own && strings.HasPrefix(imported, entry+"/") }
+		standard := !strings.Contains(strings.Split(imported, "/")[0], ".")
+		if standard && kept(pkg, imported) || !standard && !slices.ContainsFunc(strings.Fields(rule), may) {
+			t.Errorf("%s must not import %s", file, imported)
+		}
+	}
+}
