@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -138,6 +139,9 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 		adminRouter = newRouter()
 	}
 	p.registerAdmin(adminRouter, issuer)
+	if path := issuerPath(c.issuer); path != "" {
+		adminRouter.PathPrefix(path + "/admin/").Handler(http.StripPrefix(path, adminRouter))
+	}
 	return router, adminRouter, nil
 }
 
@@ -156,6 +160,15 @@ func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
 		CursorKey: p.master.Derive("cursors"),
 	}
 	api.Register(router)
+}
+
+// issuerPath is the path of an issuer below which everything is to be found as well, "" for none.
+func issuerPath(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	return u.Path
 }
 
 // newRouter returns a router that never redirects a request, which may carry credentials, and

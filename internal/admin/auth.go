@@ -45,7 +45,7 @@ func (h *Handler) authenticated(next http.Handler) http.Handler {
 // authenticate returns the client whose token the request carries (RFC 6750). The token, its
 // client and its key are checked as they are now, not as they were when it was issued.
 func (h *Handler) authenticate(r *http.Request) (*clients.Client, error) {
-	raw, err := bearer(r)
+	raw, err := h.bearer(r)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (h *Handler) authenticate(r *http.Request) (*clients.Client, error) {
 
 // bearer returns the token in the one Authorization header. Elsewhere, as in the query, it is
 // not looked for.
-func bearer(r *http.Request) (string, error) {
+func (h *Handler) bearer(r *http.Request) (string, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) > 1 {
 		return "", invalidToken("there are two Authorization headers; send one", nil)
@@ -81,8 +81,10 @@ func bearer(r *http.Request) (string, error) {
 	scheme, token, _ := strings.Cut(strings.Join(headers, ""), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		// RFC 6750 §3.1: whoever sends no token is told no error code.
-		return "", &problem{kind: unauthenticated, header: challenge(""),
-			detail: "send a token of this server as Authorization: Bearer <token>; POST /oauth/token with resource=<issuer>/admin gives one"}
+		return "", &problem{
+			kind: unauthenticated, header: challenge(""),
+			detail: "send a token of this server as Authorization: Bearer <token>; POST /oauth/token with resource=" + h.Audience + " gives one",
+		}
 	}
 	return strings.TrimLeft(token, " "), nil
 }

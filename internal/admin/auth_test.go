@@ -20,17 +20,31 @@ const (
 
 // operations are one of each kind that a token is needed for, and what is not there at all.
 var operations = []struct{ method, path string }{
-	{"GET", "/sections"}, {"GET", "/clients/x"}, {"HEAD", "/clients"}, {"POST", "/clients"}, {"PATCH", "/clients/x"},
-	{"DELETE", "/clients/x"}, {"POST", "/signing-keys/rotate"}, {"GET", "/nothing"}, {"GET", ""}, {"GET", "/"},
-	{"PUT", "/sections"}, {"OPTIONS", "/sections"}, {"POST", "/openapi.yaml"}, {"GET", "//sections"}, {"GET", "/sections/../clients"},
+	{"GET", "/sections"},
+	{"GET", "/clients/x"},
+	{"HEAD", "/clients"},
+	{"POST", "/clients"},
+	{"PATCH", "/clients/x"},
+	{"DELETE", "/clients/x"},
+	{"POST", "/signing-keys/rotate"},
+	{"GET", "/nothing"},
+	{"GET", ""},
+	{"GET", "/"},
+	{"PUT", "/sections"},
+	{"OPTIONS", "/sections"},
+	{"POST", "/openapi.yaml"},
+	{"GET", "//sections"},
+	{"GET", "/sections/../clients"},
 }
 
 // Whoever has no token, or not a good one, learns nothing but that (RFC 6750 §3).
 func TestUnauthenticated(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		other := &tokens.Issuer{URL: "https://other.example", Keys: w.Keys}
-		foreign, err := other.Issue(tokens.Grant{ClientID: w.root.ID, Audience: []string{audience}, Scope: "wardkey:write",
-			IssuedAt: time.Now(), Lifetime: time.Minute, Alg: tokens.ES256, StatusIndex: w.root.StatusIndex})
+		foreign, err := other.Issue(tokens.Grant{
+			ClientID: w.root.ID, Audience: []string{audience}, Scope: "wardkey:write",
+			IssuedAt: time.Now(), Lifetime: time.Minute, Alg: tokens.ES256, StatusIndex: w.root.StatusIndex,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,9 +97,11 @@ func TestUnauthenticated(t *testing.T) {
 		// A token in the query is not looked at (RFC 6750 §2.3 advises against it).
 		w.do("GET", "/sections?access_token="+w.raw, "", "Authorization", "").isProblem(401, "unauthenticated")
 
-		r := w.request("GET", "/sections")
-		r.Header["Authorization"] = []string{"Bearer " + w.raw, "Bearer " + w.raw}
-		w.send(r).isProblem(401, "unauthenticated")
+		for _, second := range []string{"", "Basic dTpw", "Bearer " + w.raw} {
+			r := w.request("GET", "/sections")
+			r.Header["Authorization"] = []string{"Bearer " + w.raw, second}
+			w.send(r).isProblem(401, "unauthenticated")
+		}
 	})
 }
 

@@ -125,7 +125,7 @@ func bodyProblem(err error) *problem {
 		return p
 	}
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		detail := "is not JSON from here on"
+		detail := fmt.Sprintf("is not JSON; it goes wrong at byte %d", e.ByteOffset)
 		if errors.Is(err, jsontext.ErrDuplicateName) {
 			detail = "stands twice"
 		}

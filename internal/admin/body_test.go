@@ -26,6 +26,9 @@ func TestMalformedBodies(t *testing.T) {
 			{"a stray brace", "POST", "/sections", `{"id":"a","name":"n"}}`, ""},
 			{"a comment", "POST", "/sections", `{"id":"a",/**/"name":"n"}`, ""},
 			{"a comma too many", "POST", "/sections", `{"id":"a","name":"n",}`, ""},
+			{"blanks", "POST", "/sections", " \n", ""},
+			{"blanks where a body may be missing", "POST", "/signing-keys/rotate", " ", ""},
+			{"a byte order mark", "POST", "/sections", "\ufeff{\"id\":\"a\",\"name\":\"n\"}", ""},
 			{"null", "POST", "/sections", `null`, ""},
 			{"a list", "POST", "/sections", `[]`, ""},
 			{"a string", "POST", "/sections", `"a"`, ""},
@@ -88,6 +91,7 @@ func TestWordsForTypes(t *testing.T) {
 			{"expires_at", `"1"`, "/expires_at must be a date and time of RFC 3339, for example 2030-01-31T12:00:00Z"},
 			{"expires_at", `1`, "/expires_at must be a date and time of RFC 3339, for example 2030-01-31T12:00:00Z"},
 			{"colour", `1`, "/colour is not known here"},
+			{"name", `"n",}`, "the body is not JSON; it goes wrong at byte 12"},
 		} {
 			p := w.do("POST", "/clients", `{"`+tt.member+`":`+tt.value+`}`).is(400).problem()
 			if *p.Detail != tt.want {

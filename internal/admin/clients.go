@@ -61,12 +61,11 @@ func showPermissions(held []sections.Permission) wire.Permissions {
 // writable is what of a client can be written, as if it were sent whole.
 func writable(c *clients.Client) wire.ClientCreate {
 	shown := showClient(c)
-	in := wire.ClientCreate{
+	return wire.ClientCreate{
 		Name: c.Name, Description: &c.Description, Sections: shown.Sections, Permissions: shown.Permissions,
 		Audiences: shown.Audiences, TokenLifetime: shown.TokenLifetime, SigningAlg: shown.SigningAlg,
 		Disabled: &c.Disabled, ExpiresAt: shown.ExpiresAt,
 	}
-	return in
 }
 
 // assign gives the client what was written, and checks it. Before is the client as it was, nil

@@ -244,6 +244,25 @@ func TestPatchPermissions(t *testing.T) {
 	})
 }
 
+// A patch changes what it names, and nothing else.
+func TestPatchKeepsTheRest(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.setUp()
+		full := `"description":"d","sections":["nordic"],"permissions":{"email":["read"]},"audiences":["https://api.example"],
+			"token_lifetime":600,"signing_alg":"EdDSA","disabled":true,"expires_at":"2035-01-31T12:00:00Z"`
+		c := w.register(`{"name":"n",` + full + `}`)
+		for _, patch := range []string{`{}`, `{"name":"n"}`, `{"description":"d","disabled":true}`} {
+			before := w.do("GET", "/clients/"+c.ID, "").is(200)
+			after := w.do("PATCH", "/clients/"+c.ID, patch).is(200)
+			wantJSON(t, string(after.body), string(before.body))
+			wantJSON(t, string(w.do("GET", "/clients/"+c.ID, "").body), string(before.body))
+			if after.header.Get("ETag") != before.header.Get("ETag") {
+				t.Errorf("%s, which changes nothing, changes the ETag", patch)
+			}
+		}
+	})
+}
+
 // What a client held before may stay, even where it could not be given anew.
 func TestPatchKeepsWhatIsHeld(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

@@ -75,7 +75,12 @@ func TestDeleteSigningKey(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		kid := w.keys()[0].Kid
 		var p adminclient.Preview
-		w.do("DELETE", "/signing-keys/"+kid+"?dry_run=true", "").is(200).into(&p)
+		a := w.do("DELETE", "/signing-keys/"+kid+"?dry_run=true", "").is(200).into(&p)
+		for _, list := range []string{"clients_narrowed", "clients_deleted", "secrets_ended"} {
+			if got := a.member(list); got != "[]" {
+				t.Errorf("%s = %s, want []", list, got)
+			}
+		}
 		if p.Kind != "signing_key" || p.ID != kid || p.KeyState == nil || *p.KeyState != "active" {
 			t.Errorf("dry run = %+v", p)
 		}

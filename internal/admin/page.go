@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,15 +29,23 @@ type pageParams wire.ListClientsParams
 func (p pageParams) page(key []byte, list string) (page sections.Page, err error) {
 	page.Limit = defaultLimit
 	if p.Limit != nil {
-		page.Limit = min(*p.Limit, maxLimit)
-	}
-	if page.Limit < 1 {
-		return page, &problem{kind: malformed, detail: "limit must be at least 1"}
+		if page.Limit, err = parseLimit(*p.Limit); err != nil {
+			return page, err
+		}
 	}
 	if p.Cursor != nil {
 		page.After, page.AfterID, err = parseCursor(key, list, *p.Cursor)
 	}
 	return page, err
+}
+
+// parseLimit reads how many items a page may have. However large it is, it is no error.
+func parseLimit(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil && !errors.Is(err, strconv.ErrRange) || n < 1 {
+		return 0, &problem{kind: malformed, detail: "limit must be a whole number of at least 1"}
+	}
+	return min(n, maxLimit), nil
 }
 
 // macSize is how much of the HMAC-SHA256 a cursor carries.

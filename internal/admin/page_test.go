@@ -110,7 +110,7 @@ func TestLimits(t *testing.T) {
 			return nil
 		}))
 		for query, want := range map[string]int{
-			"": 50, "?limit=1": 1, "?limit=200": 200, "?limit=201": 200, "?limit=1000000": 200, "?limit=9223372036854775807": 200,
+			"": 50, "?limit=1": 1, "?limit=200": 200, "?limit=201": 200, "?limit=1000000": 200, "?limit=9223372036854775807": 200, "?limit=100000000000000000000": 200, "?limit=007": 7,
 		} {
 			var page listing
 			w.do("GET", "/sections"+query, "").is(200).into(&page)
@@ -119,7 +119,7 @@ func TestLimits(t *testing.T) {
 			}
 		}
 		for _, path := range []string{"/sections", "/keyspaces", "/capabilities", "/clients", "/signing-keys", "/clients/" + w.root.ID + "/secrets"} {
-			for _, limit := range []string{"0", "-1", "x", "1.5", "", "1e2", "%00", "5&limit=6"} {
+			for _, limit := range []string{"0", "-1", "x", "1.5", "", "1e2", "-100000000000000000000", "%00", "5&limit=6"} {
 				w.do("GET", path+"?limit="+limit, "").isProblem(400, "malformed")
 			}
 		}

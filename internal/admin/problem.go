@@ -182,8 +182,6 @@ func badParameter(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	detail := "the parameter " + name + " cannot be read"
 	switch name {
-	case "limit":
-		detail += "; it is a whole number from 1 to 200"
 	case "dry_run":
 		detail += "; it is true or false"
 	case "If-Match", "If-None-Match":
