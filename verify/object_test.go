@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -74,12 +75,12 @@ func FuzzDecodeObject(f *testing.F) {
 			}
 			return
 		}
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			if !reflect.DeepEqual(got, want) || !utf8.Valid(data) {
 				t.Errorf("decodeObject(%q) = %v, encoding/json %v", data, got, want)
 			}
-		case errDuplicate, errNotUnicode, errTooDeep:
+		case errors.Is(err, errDuplicate), errors.Is(err, errNotUnicode), errors.Is(err, errTooDeep):
 		default:
 			t.Errorf("decodeObject(%q): %v", data, err)
 		}

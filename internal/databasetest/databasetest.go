@@ -52,7 +52,7 @@ func PostgresURL(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("open the test PostgreSQL: %v", err)
 	}
-	defer admin.Close()
+	defer admin.Close() //nolint:errcheck // it made a schema, and that was checked
 	if _, err := admin.ExecContext(t.Context(), "CREATE SCHEMA "+schema); err != nil {
 		t.Fatalf("create a schema in the test PostgreSQL: %v", err)
 	}
