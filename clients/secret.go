@@ -19,7 +19,7 @@ import (
 // A Secret is a client's password in the clear. It lives for one reply: the store keeps its
 // SHA-256, and nothing prints it by accident.
 type Secret struct {
-	text *string // fmt looks into the private fields of structs, but not behind pointers there
+	text *string // fmt looks into private fields, but not through such a pointer
 }
 
 // Reveal returns the text of the secret, for the one answer that shows it.

@@ -196,8 +196,13 @@ func TestSecretIsNotPrinted(t *testing.T) {
 		_ = template.Must(template.New("").Parse(`{{.}}{{printf "%v" .}}{{print .}}`)).Execute(&out, v)
 		refuseLeak(t, fmt.Sprintf("a %T", v), out.String(), secret.Reveal())
 	}
-	if secret.String() != redacted || fmt.Sprint(secret) != redacted || (Secret{}).Reveal() != "" {
-		t.Errorf("a secret is %q, printed %q", secret.String(), fmt.Sprint(secret))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		if got := fmt.Sprintf(verb, secret); got != redacted {
+			t.Errorf("%s prints %q; want %s", verb, got, redacted)
+		}
+	}
+	if secret.String() != redacted || (Secret{}).Reveal() != "" {
+		t.Errorf("a secret is %q, none %q", secret.String(), Secret{}.Reveal())
 	}
 }
 

@@ -20,7 +20,7 @@ func opens(t *testing.T, store *Store, id, secret string, at time.Time) Verdict 
 // The rules for a second secret, and what becomes of the first.
 func TestAddSecret(t *testing.T) {
 	minutes := func(n int) *time.Duration { d := time.Duration(n) * time.Minute; return &d }
-	for _, tt := range []struct {
+	tests := []struct {
 		name       string
 		firstEnds  time.Duration // after noon; 0: never
 		overlap    *time.Duration
@@ -37,13 +37,14 @@ func TestAddSecret(t *testing.T) {
 		{"no overlap changes no end", 15 * time.Minute, nil, time.Time{}, 15*time.Minute - 1, Authenticated, Authenticated},
 		{"the new one lives until its end", 0, nil, noon.Add(time.Hour), time.Hour - 1, Authenticated, Authenticated},
 		{"the new one ends", 0, nil, noon.Add(time.Hour), time.Hour, Authenticated, SecretExpired},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			each(t, func(t *testing.T, db *database.DB, store *Store) {
+	}
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
 				c := billing()
 				first := create(t, store, c)
 				if tt.firstEnds > 0 {
-					_, err := db.Exec(t.Context(), `UPDATE client_secrets SET expires_at = $1`, noon.Add(tt.firstEnds).Unix())
+					_, err := db.Exec(t.Context(), `UPDATE client_secrets SET expires_at = $1 WHERE client_id = $2`, noon.Add(tt.firstEnds).Unix(), c.ID)
 					must(t, err)
 				}
 				credential, secret, err := store.AddSecret(t.Context(), c.ID, tt.expires, tt.overlap, noon)
@@ -58,8 +59,8 @@ func TestAddSecret(t *testing.T) {
 					t.Errorf("the new secret: %q; want %q", got, tt.new)
 				}
 			})
-		})
-	}
+		}
+	})
 }
 
 // At most two secrets are live; those that have ended make room, those that end later do not.

@@ -112,7 +112,7 @@ func (i *Issuer) Parse(raw string) (*Claims, error) {
 		if !ok || t.Header["typ"] != accessTokenType || t.Method.Alg() != string(key.Alg) {
 			return nil, jwt.ErrTokenUnverifiable
 		}
-		return key.signer.Public(), nil
+		return key.signer().Public(), nil
 	}, jwt.WithValidMethods(Algs), jwt.WithIssuer(i.URL), jwt.WithExpirationRequired(), jwt.WithStrictDecoding())
 	if err != nil {
 		return nil, fmt.Errorf("read an access token: %w", err)

@@ -51,13 +51,17 @@ type Key struct {
 	RetiredAt   time.Time // zero: not yet
 	RemovesAt   time.Time // when a retired key leaves the JWKS; zero: not retired
 
-	signer crypto.Signer
-	method jwt.SigningMethod
-	header string // the encoded JOSE header of every access token it signs
+	private *crypto.Signer // fmt looks into private fields, but not through such a pointer
+	method  jwt.SigningMethod
+	header  string // the encoded JOSE header of every access token it signs
 }
 
 // Format implements [fmt.Formatter] without telling the private half, whatever the verb.
-func (k Key) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "signing key %s (%s, %s)", k.ID, k.Alg, k.State) }
+func (k Key) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "signing key %s (%s, %s)", k.ID, k.Alg, k.State)
+}
+
+func (k *Key) signer() crypto.Signer { return *k.private }
 
 // newKey makes a key. bits is the size of an RSA key.
 func newKey(alg Alg, bits int) (*Key, error) {
@@ -76,7 +80,7 @@ func newKey(alg Alg, bits int) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a signing key: %w", err)
 	}
-	k := &Key{Alg: alg, signer: signer}
+	k := &Key{Alg: alg, private: &signer}
 	return k, k.complete()
 }
 
@@ -104,7 +108,7 @@ func header(typ string, k *Key) (string, error) {
 
 // jwk is the public half as RFC 7517 publishes it.
 func (k *Key) jwk() *jose.JSONWebKey {
-	return &jose.JSONWebKey{Key: k.signer.Public(), KeyID: k.ID, Algorithm: string(k.Alg), Use: "sig"}
+	return &jose.JSONWebKey{Key: k.signer().Public(), KeyID: k.ID, Algorithm: string(k.Alg), Use: "sig"}
 }
 
 // sign returns the compact JWS of the claims.
@@ -114,7 +118,7 @@ func (k *Key) sign(header string, claims []byte) (string, error) {
 	input = append(input, '.')
 	input = base64.RawURLEncoding.AppendEncode(input, claims)
 	// golang-jwt takes private keys by value of their own types, Ed25519 as any crypto.Signer.
-	signature, err := k.method.Sign(string(input), k.signer)
+	signature, err := k.method.Sign(string(input), k.signer())
 	if err != nil {
 		return "", fmt.Errorf("sign with key %s: %w", k.ID, err)
 	}
@@ -122,7 +126,7 @@ func (k *Key) sign(header string, claims []byte) (string, error) {
 	return string(base64.RawURLEncoding.AppendEncode(input, signature)), nil
 }
 
-func (k *Key) marshalPrivate() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.signer) }
+func (k *Key) marshalPrivate() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.signer()) }
 
 func (k *Key) unmarshalPrivate(der []byte) error {
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
@@ -133,7 +137,7 @@ func (k *Key) unmarshalPrivate(der []byte) error {
 	if !ok {
 		return fmt.Errorf("read key %s: a %T does not sign", k.ID, parsed)
 	}
-	k.signer = signer
+	k.private = &signer
 	kid := k.ID
 	if err := k.complete(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -69,6 +70,7 @@ type ring struct {
 }
 
 func newRing(generation int64, keys []*Key, now time.Time) (*ring, error) {
+	keys = slices.SortedFunc(slices.Values(keys), older) // the same order, and so the same JWKS, on every server
 	r := &ring{generation: generation, keys: keys, byID: map[string]*Key{}, active: map[Alg]*Key{}}
 	r.checkedAt.Store(now.UnixNano())
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
@@ -108,14 +110,21 @@ func (k *Keys) Run(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		err := k.Refresh(ctx)
-		if err == nil {
-			err = k.tick(ctx, time.Now())
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := k.step(ctx); err != nil && ctx.Err() == nil {
 			k.Log.WarnContext(ctx, "signing keys: cannot read the store, going on with what is known", "err", err)
 		}
 	}
+}
+
+// step is one round of Run. It has a time limit, because a connection that was cut may not say
+// so for a quarter of an hour, while others would do.
+func (k *Keys) step(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience/2)
+	defer cancel()
+	if err := k.Refresh(ctx); err != nil {
+		return err
+	}
+	return k.tick(ctx, time.Now())
 }
 
 // Refresh reads the keys again if another server changed them.
@@ -349,13 +358,13 @@ func (k *Keys) read(ctx context.Context) ([]*Key, error) {
 		}
 		keys = append(keys, &key)
 	}
-	slices.SortFunc(keys, func(a, b *Key) int {
-		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	slices.SortFunc(keys, older)
 	return keys, rows.Err()
+}
+
+// older orders keys by age.
+func older(a, b *Key) int {
+	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
 }
 
 // save writes the difference between before and after.

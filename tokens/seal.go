@@ -21,28 +21,30 @@ var ErrMasterKey = errors.New("the signing keys in the database were sealed with
 // A MasterKey seals the private signing keys in the store. It is never in the store itself, and
 // nothing prints it.
 type MasterKey struct {
-	key *[chacha20poly1305.KeySize]byte // fmt looks into the private fields of structs, but not behind pointers there
+	key *string // 32 bytes; fmt looks into private fields, but not through such a pointer
 }
 
 // NewMasterKey makes a random master key.
 func NewMasterKey() MasterKey {
-	var key [chacha20poly1305.KeySize]byte
-	rand.Read(key[:]) // never fails: crypto/rand ends the program instead
+	bytes := make([]byte, chacha20poly1305.KeySize)
+	rand.Read(bytes) // never fails: crypto/rand ends the program instead
+	key := string(bytes)
 	return MasterKey{&key}
 }
 
 // ParseMasterKey reads a master key as it stands in a file or an environment variable: 32 bytes
 // in base64, with blanks around it or not.
 func ParseMasterKey(text string) (MasterKey, error) {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
-	if err != nil || len(key) != chacha20poly1305.KeySize {
+	bytes, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	if err != nil || len(bytes) != chacha20poly1305.KeySize {
 		return MasterKey{}, errors.New("a master key is 32 bytes in base64; make one with: openssl rand -base64 32")
 	}
-	return MasterKey{(*[chacha20poly1305.KeySize]byte)(key)}, nil
+	key := string(bytes)
+	return MasterKey{&key}, nil
 }
 
 // Text returns the master key as [ParseMasterKey] reads it, for the file that keeps it.
-func (m MasterKey) Text() string { return base64.StdEncoding.EncodeToString(m.key[:]) }
+func (m MasterKey) Text() string { return base64.StdEncoding.EncodeToString([]byte(*m.key)) }
 
 const redacted = "[master key]"
 
@@ -60,7 +62,7 @@ func (MasterKey) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Derive returns a key for another purpose, the same on every server with this master key.
 func (m MasterKey) Derive(purpose string) []byte {
-	key, err := hkdf.Key(sha256.New, m.key[:], nil, "wardkey "+purpose, 32)
+	key, err := hkdf.Key(sha256.New, []byte(*m.key), nil, "wardkey "+purpose, 32)
 	if err != nil {
 		panic(err) // only for lengths that SHA-256 cannot give
 	}
@@ -68,7 +70,7 @@ func (m MasterKey) Derive(purpose string) []byte {
 }
 
 func (m MasterKey) aead() cipher.AEAD {
-	aead, err := chacha20poly1305.NewX(m.key[:])
+	aead, err := chacha20poly1305.NewX([]byte(*m.key))
 	if err != nil {
 		panic(err) // only for a key of another length, which neither constructor makes
 	}
