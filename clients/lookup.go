@@ -60,7 +60,7 @@ func statement(size int) string {
 	for i := range places {
 		places[i] = "$" + strconv.Itoa(i+1)
 	}
-	return `SELECT ` + columns + `, (SELECT version FROM catalog WHERE id = 1)
+	return `SELECT ` + derivedColumns + `, (SELECT version FROM catalog WHERE id = 1)
 		FROM clients c WHERE c.id IN (` + strings.Join(places, ", ") + `)`
 }
 
@@ -75,7 +75,7 @@ type batch struct {
 }
 
 // Client returns the client with the given id as it is now or was after this call began, and
-// what existed then. An unknown id is answered with [Nobody], at the cost of a known one. An
+// what existed then. Of the client it knows what a token request needs: not its name, for one. An unknown id is answered with [Nobody], at the cost of a known one. An
 // error means that the store could not be asked in time, never that there is no such client.
 func (l *Lookup) Client(ctx context.Context, id string) (*Client, *sections.Catalog, error) {
 	if _, err := uuid.Parse(id); err != nil || len(id) != len(nobodyID) {
@@ -184,7 +184,7 @@ func (l *Lookup) read(ctx context.Context, ids []string) (map[string]*Client, in
 	found := make(map[string]*Client, len(ids))
 	var version int64
 	for rows.Next() {
-		c, err := scan(rows, &version)
+		c, err := scanDerived(rows, &version)
 		if err != nil {
 			return nil, 0, err
 		}

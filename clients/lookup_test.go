@@ -74,7 +74,7 @@ func TestLookup(t *testing.T) {
 		c := full()
 		create(t, store, c)
 		got, catalog, err := l.Client(t.Context(), c.ID)
-		if err != nil || !equal(got, c) {
+		if err != nil || !equal(got, known(c)) {
 			t.Errorf("Client = %+v, %v; want %+v", got, err, c)
 		}
 		if scope, err := sections.Grant(catalog, got.Held, "email:read section:nordic", false); err != nil {
@@ -403,7 +403,7 @@ func TestLookupAtOnce(t *testing.T) {
 			wg.Go(func() {
 				for n := range 50 {
 					want := all[(i+n)%len(all)]
-					if got, _, err := l.Client(t.Context(), want.ID); err != nil || got.ID != want.ID || got.Name != want.Name || len(got.Credentials) != 1 {
+					if got, _, err := l.Client(t.Context(), want.ID); err != nil || got.ID != want.ID || len(got.Credentials) != 1 {
 						t.Errorf("Client(%s) = %+v, %v", want.ID, got, err)
 					}
 					if got, _, err := l.Client(t.Context(), uuid.NewString()); err != nil || got != Nobody {

@@ -175,9 +175,20 @@ func TestSecretIsNotPrinted(t *testing.T) {
 	type open struct{ Secret Secret }
 	type closed struct{ secret Secret }
 	for _, v := range []any{
-		secret, &secret, open{secret}, &open{secret}, closed{secret}, &closed{secret}, []Secret{secret}, []*Secret{&secret},
-		map[string]Secret{"a": secret}, map[Secret]bool{secret: true}, [1]any{secret}, []closed{{secret}}, fmt.Errorf("create: %v", secret),
-		errors.Join(fmt.Errorf("%+v", closed{secret})), struct{ Credential any }{open{secret}},
+		secret, &secret,
+		open{secret},
+		&open{secret},
+		closed{secret},
+		&closed{secret},
+		[]Secret{secret},
+		[]*Secret{&secret},
+		map[string]Secret{"a": secret},
+		map[Secret]bool{secret: true},
+		[1]any{secret},
+		[]closed{{secret}},
+		fmt.Errorf("create: %v", secret),
+		errors.Join(fmt.Errorf("%+v", closed{secret})),
+		struct{ Credential any }{open{secret}},
 	} {
 		var out strings.Builder
 		for _, verb := range "vTsqxXdbocUeEfFgGtpw!z" {

@@ -40,7 +40,10 @@ func (s *Store) AddSecret(ctx context.Context, clientID string, expires time.Tim
 				return err
 			}
 		}
-		return s.insertSecret(ctx, clientID, credential)
+		if err := s.insertSecret(ctx, clientID, credential); err != nil {
+			return err
+		}
+		return s.derive(ctx, clientID)
 	})
 	if err != nil {
 		return Credential{}, Secret{}, fmt.Errorf("add a secret to client %s: %w", clientID, err)
@@ -50,12 +53,14 @@ func (s *Store) AddSecret(ctx context.Context, clientID string, expires time.Tim
 
 // RevokeSecret ends one secret of a client. It returns ErrSecretNotFound.
 func (s *Store) RevokeSecret(ctx context.Context, clientID, secretID string) error {
-	n, err := s.db.Exec(ctx, `DELETE FROM client_secrets WHERE client_id = $1 AND id = $2`, clientID, secretID)
-	if err != nil {
-		return fmt.Errorf("revoke a secret of client %s: %w", clientID, err)
-	}
-	if n == 0 {
-		return ErrSecretNotFound
-	}
-	return nil
+	return s.db.Transact(ctx, func(ctx context.Context) error {
+		n, err := s.db.Exec(ctx, `DELETE FROM client_secrets WHERE client_id = $1 AND id = $2`, clientID, secretID)
+		if err != nil {
+			return fmt.Errorf("revoke a secret of client %s: %w", clientID, err)
+		}
+		if n == 0 {
+			return ErrSecretNotFound
+		}
+		return s.derive(ctx, clientID)
+	})
 }

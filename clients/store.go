@@ -3,7 +3,6 @@ package clients
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -27,8 +26,7 @@ type Store struct {
 // NewStore returns a store in db, which has the current schema.
 func NewStore(db *database.DB) *Store { return &Store{db: db} }
 
-// columns are a client's, all in one row, so that one statement reads all that a decision needs
-// from one moment.
+// columns are all of a client's, in one row.
 const columns = `c.id, c.name, c.description, c.all_sections, c.audiences, c.token_lifetime,
 	c.signing_alg, c.disabled, c.expires_at, c.created_at, c.created_by, c.last_used_at, c.status_index,
 	(SELECT string_agg(section_id, ' ') FROM client_sections WHERE client_id = c.id),
@@ -36,31 +34,23 @@ const columns = `c.id, c.name, c.description, c.all_sections, c.audiences, c.tok
 	(SELECT string_agg(id || ',' || hash || ',' || hint || ',' || created_at || ',' || expires_at || ',' || last_used_at, ' ')
 		FROM client_secrets WHERE client_id = c.id)`
 
-// scan reads the columns of one client, and more of the same row into extra.
-func scan(rows interface{ Scan(dest ...any) error }, extra ...any) (*Client, error) {
+// scan reads the columns of one client.
+func scan(row interface{ Scan(dest ...any) error }) (*Client, error) {
 	var c Client
 	var allSections bool
 	var lifetime int64
 	var expires, created, used database.Time
 	var held, permissions, secrets sql.NullString
-	err := rows.Scan(append([]any{
+	err := row.Scan(
 		&c.ID, &c.Name, &c.Description, &allSections, (*database.List)(&c.Audiences), &lifetime,
 		&c.SigningAlg, &c.Disabled, &expires, &created, &c.CreatedBy, &used, &c.StatusIndex,
-		&held, &permissions, &secrets,
-	}, extra...)...)
+		&held, &permissions, &secrets)
 	if err != nil {
 		return nil, fmt.Errorf("read a client: %w", err)
 	}
 	c.TokenLifetime = time.Duration(lifetime) * time.Second
 	c.ExpiresAt, c.CreatedAt, c.LastUsedAt = expires.Time, created.Time, used.Time
-	c.Held.Sections = fields(held.String)
-	if allSections {
-		c.Held.Sections = []string{sections.Wildcard}
-	}
-	for _, text := range fields(permissions.String) {
-		target, action, _ := strings.Cut(text, ":")
-		c.Held.Permissions = append(c.Held.Permissions, sections.Permission{Target: target, Action: action})
-	}
+	c.Held = heldOf(allSections, held.String, permissions.String)
 	for text := range strings.FieldsSeq(secrets.String) {
 		credential, err := parseCredential(text)
 		if err != nil {
@@ -95,11 +85,9 @@ func parseCredential(text string) (Credential, error) {
 		return Credential{}, errors.New("a secret has not six columns")
 	}
 	c := Credential{ID: parts[0], Hint: parts[2]}
-	sum, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || len(sum) != len(c.hash) {
-		return Credential{}, errors.New("a secret's hash is not one")
+	if err := c.hash.parse(parts[1]); err != nil {
+		return Credential{}, err
 	}
-	c.hash = hash(sum)
 	for i, t := range []*time.Time{&c.CreatedAt, &c.ExpiresAt, &c.LastUsedAt} {
 		seconds, err := strconv.ParseInt(parts[3+i], 10, 64)
 		if err != nil {
@@ -170,7 +158,10 @@ func (s *Store) Create(ctx context.Context, c *Client, now time.Time) (Secret, e
 		if err := s.insertHeld(ctx, c); err != nil {
 			return err
 		}
-		return s.insertSecret(ctx, c.ID, credential)
+		if err := s.insertSecret(ctx, c.ID, credential); err != nil {
+			return err
+		}
+		return s.derive(ctx, c.ID)
 	})
 	if err != nil {
 		return Secret{}, fmt.Errorf("create a client: %w", err)
@@ -200,7 +191,10 @@ func (s *Store) Update(ctx context.Context, c *Client) error {
 		if err != nil {
 			return fmt.Errorf("update client %s: %w", c.ID, err)
 		}
-		return s.insertHeld(ctx, c)
+		if err := s.insertHeld(ctx, c); err != nil {
+			return err
+		}
+		return s.derive(ctx, c.ID)
 	})
 }
 

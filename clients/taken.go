@@ -36,7 +36,7 @@ func (s *Store) TakeSection(ctx context.Context, sectionID, by string, now time.
 			}
 			deleted = append(deleted, id)
 		}
-		return nil
+		return s.derive(ctx, narrowed...)
 	})
 	return narrowed, deleted, err
 }
@@ -63,7 +63,7 @@ func (s *Store) TakePermissions(ctx context.Context, target string, keep []strin
 		}
 		slices.Sort(narrowed)
 		narrowed = slices.Compact(narrowed)
-		return nil
+		return s.derive(ctx, narrowed...)
 	})
 	return narrowed, err
 }

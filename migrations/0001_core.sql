@@ -62,7 +62,13 @@ CREATE TABLE clients (
     created_at     BIGINT  NOT NULL,
     created_by     TEXT    NOT NULL,
     last_used_at   BIGINT  NOT NULL DEFAULT 0,
-    status_index   BIGINT  NOT NULL UNIQUE REFERENCES status_entries (position)
+    status_index   BIGINT  NOT NULL UNIQUE REFERENCES status_entries (position),
+
+    -- What the next three tables say of the client, in one row for the token path. They are written
+    -- from those tables at the end of each transaction that changes one (clients.Store.derive).
+    sections    TEXT NOT NULL DEFAULT '', -- ids, separated by a blank
+    permissions TEXT NOT NULL DEFAULT '', -- target:action, separated by a blank
+    secrets     TEXT NOT NULL DEFAULT ''  -- id,hash,expires_at, separated by a blank
 );
 CREATE INDEX clients_by_age ON clients (created_at, id);
 
