@@ -57,8 +57,8 @@ func TestNobody(t *testing.T) {
 			t.Errorf("Nobody.Authenticate(%q) = %q, %q", secret, verdict, id)
 		}
 	}
-	if Nobody.Usable(noon) {
-		t.Error("Nobody is usable")
+	if Nobody.Usable(noon) || len(Nobody.Credentials) == 0 {
+		t.Error("Nobody is usable, or costs less than a wrong secret")
 	}
 }
 

@@ -45,6 +45,16 @@ func newSlowLookup(db *database.DB) slowLookup {
 	return l
 }
 
+// began waits until a batch has read its clients.
+func (l slowLookup) began(t *testing.T) {
+	t.Helper()
+	select {
+	case <-l.asked:
+	case <-time.After(time.Minute):
+		t.Fatal("no query began")
+	}
+}
+
 // An answer is what a request got.
 type answer struct {
 	client *Client
@@ -133,7 +143,7 @@ func TestLookupShares(t *testing.T) {
 		}
 		l := newSlowLookup(db)
 		first := ask(t.Context(), l.Lookup, ids[0])
-		<-l.asked
+		l.began(t)
 		var waiting []<-chan answer
 		for i := range 200 {
 			waiting = append(waiting, ask(t.Context(), l.Lookup, ids[i%len(ids)]))
@@ -146,7 +156,7 @@ func TestLookupShares(t *testing.T) {
 		}
 		l.goOn <- nil
 		<-first
-		<-l.asked // one query for all the others
+		l.began(t) // one query for all the others
 		l.goOn <- nil
 		for i, got := range waiting {
 			if got := <-got; got.err != nil || got.client.ID != ids[i%len(ids)] {
@@ -206,27 +216,31 @@ func TestLookupSendsASecondQuery(t *testing.T) {
 // A request that comes while a query runs gets another query, and so sees what was committed
 // before it came; the one before it may be answered with what was there when it came.
 func TestLookupNeverJoinsAQueryUnderWay(t *testing.T) {
-	each(t, func(t *testing.T, _ *database.DB, store *Store) {
+	synctest.Test(t, func(t *testing.T) {
+		db := databasetest.SQLite(t)
+		store := furnish(t, db)
 		c := &Client{Name: "CRM", Held: held("baltic nordic", "email:read")}
 		create(t, store, c)
-		l := newSlowLookup(store.db)
+		l := newSlowLookup(db)
 		early := ask(t.Context(), l.Lookup, c.ID)
-		<-l.asked
+		l.began(t)
 		c.Held = held("baltic", "email:read")
 		must(t, store.Update(t.Context(), c))
 		late := ask(t.Context(), l.Lookup, c.ID)
+		synctest.Wait() // until it waits for a query
 		l.goOn <- nil
 		if got := (<-early).holds(); got != "baltic nordic" {
 			t.Errorf("who came before the change holds %q", got)
 		}
-		<-l.asked
+		l.began(t)
 		must(t, store.Delete(t.Context(), c.ID, "me", noon))
-		later := ask(t.Context(), l.Lookup, c.ID)
+		last := ask(t.Context(), l.Lookup, c.ID)
+		synctest.Wait()
 		l.goOn <- nil
 		if got := (<-late).holds(); got != "baltic" {
 			t.Errorf("who came after the change holds %q", got)
 		}
-		if got := <-later; got.client != Nobody {
+		if got := <-last; got.client != Nobody {
 			t.Errorf("who came after the end is %+v, %v", got.client, got.err)
 		}
 	})
@@ -242,7 +256,7 @@ func hang(t *testing.T, db *database.DB) (release func()) {
 		return db.Ping(ctx) == nil
 	}
 	for free() {
-		rows, err := db.Query(t.Context(), `SELECT 1`) //nolint:sqlclosecheck // release closes them
+		rows, err := db.Query(t.Context(), `SELECT 1`)
 		must(t, err)
 		taken = append(taken, rows)
 	}
@@ -301,7 +315,7 @@ func TestLookupWithoutTheCaller(t *testing.T) {
 		l := newSlowLookup(db)
 		ctx, cancel := context.WithCancel(t.Context())
 		leaves, stays := ask(ctx, l.Lookup, c.ID), ask(t.Context(), l.Lookup, c.ID)
-		<-l.asked
+		l.began(t)
 		cancel()
 		if got := <-leaves; !errors.Is(got.err, context.Canceled) {
 			t.Errorf("who left got %+v, %v", got.client, got.err)

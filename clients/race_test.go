@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -63,6 +64,7 @@ func race(t *testing.T, store *Store, look find, rounds, enough int) (violations
 					wrong.Add(1)
 				}
 				r.asked[stage].Add(1)
+				time.Sleep(time.Duration(rand.Int64N(int64(3 * time.Millisecond)))) // else all ask at the same moments
 			}
 		})
 	}

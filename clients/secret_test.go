@@ -221,7 +221,7 @@ func TestSecretIsNotPrinted(t *testing.T) {
 func refuseLeak(t *testing.T, what, output, secret string) {
 	t.Helper()
 	part := secret[4:20]
-	decimals := strings.Trim(fmt.Sprint([]byte(part)), "[]")
+	decimals := strings.Trim(fmt.Sprintf("%d", []byte(part)), "[]")
 	for _, form := range []string{
 		part, hex.EncodeToString([]byte(part)), strings.ToUpper(hex.EncodeToString([]byte(part))), fmt.Sprintf("% x", part),
 		base64.StdEncoding.EncodeToString([]byte(secret))[:20], decimals, strings.ReplaceAll(decimals, " ", ", "),

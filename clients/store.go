@@ -28,11 +28,13 @@ func NewStore(db *database.DB) *Store { return &Store{db: db} }
 
 // columns are all of a client's, in one row.
 const columns = `c.id, c.name, c.description, c.all_sections, c.audiences, c.token_lifetime,
-	c.signing_alg, c.disabled, c.expires_at, c.created_at, c.created_by, c.last_used_at, c.status_index,
+	c.signing_alg, c.disabled, c.expires_at, c.created_at, c.created_by, c.status_index,
+	(SELECT COALESCE(max(last_used_at), 0) FROM secret_uses WHERE client_id = c.id),
 	(SELECT string_agg(section_id, ' ') FROM client_sections WHERE client_id = c.id),
 	(SELECT string_agg(target || ':' || action, ' ') FROM client_permissions WHERE client_id = c.id),
-	(SELECT string_agg(id || ',' || hash || ',' || hint || ',' || created_at || ',' || expires_at || ',' || last_used_at, ' ')
-		FROM client_secrets WHERE client_id = c.id)`
+	(SELECT string_agg(s.id || ',' || s.hash || ',' || s.hint || ',' || s.created_at || ',' || s.expires_at || ',' || COALESCE(u.last_used_at, 0), ' ')
+		FROM client_secrets s LEFT JOIN secret_uses u ON u.client_id = s.client_id AND u.secret_id = s.id
+		WHERE s.client_id = c.id)`
 
 // scan reads the columns of one client.
 func scan(row interface{ Scan(dest ...any) error }) (*Client, error) {
@@ -43,7 +45,7 @@ func scan(row interface{ Scan(dest ...any) error }) (*Client, error) {
 	var held, permissions, secrets sql.NullString
 	err := row.Scan(
 		&c.ID, &c.Name, &c.Description, &allSections, (*database.List)(&c.Audiences), &lifetime,
-		&c.SigningAlg, &c.Disabled, &expires, &created, &c.CreatedBy, &used, &c.StatusIndex,
+		&c.SigningAlg, &c.Disabled, &expires, &created, &c.CreatedBy, &c.StatusIndex, &used,
 		&held, &permissions, &secrets)
 	if err != nil {
 		return nil, fmt.Errorf("read a client: %w", err)
@@ -229,6 +231,9 @@ func (s *Store) Delete(ctx context.Context, id, by string, now time.Time) error 
 		if err == nil {
 			_, err = s.db.Exec(ctx, `UPDATE status_entries SET revoked_at = $1
 				WHERE position = (SELECT status_index FROM clients WHERE id = $2)`, database.At(now), id)
+		}
+		if err == nil {
+			_, err = s.db.Exec(ctx, `DELETE FROM secret_uses WHERE client_id = $1`, id)
 		}
 		if err != nil {
 			return fmt.Errorf("delete client %s: %w", id, err)

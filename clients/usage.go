@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -80,33 +81,23 @@ func (u *Usage) Flush(ctx context.Context) error {
 // useBatch is how many uses one statement writes.
 const useBatch = 256
 
+// write writes uses, many in a statement, each of which is right by itself. A later use that
+// another server has written stays. Rows are in order, so that two servers do not wait for each
+// other in a circle.
 func (u *Usage) write(ctx context.Context, last map[use]int64) error {
-	bySecret, byClient := map[string]int64{}, map[string]int64{}
-	for use, at := range last {
-		bySecret[use.secretID] = at
-		byClient[use.clientID] = max(byClient[use.clientID], at)
-	}
-	return u.db.Transact(ctx, func(ctx context.Context) error {
-		if err := u.writeTable(ctx, "client_secrets", bySecret); err != nil {
-			return err
-		}
-		return u.writeTable(ctx, "clients", byClient)
+	uses := slices.SortedFunc(maps.Keys(last), func(a, b use) int {
+		return cmp.Or(strings.Compare(a.clientID, b.clientID), strings.Compare(a.secretID, b.secretID))
 	})
-}
-
-// writeTable sets the last use of rows, unless another server has written a later one. Rows are
-// in order, so that two servers do not wait for each other.
-func (u *Usage) writeTable(ctx context.Context, table string, last map[string]int64) error {
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(last)), useBatch) {
-		var values []string
+	for some := range slices.Chunk(uses, useBatch) {
+		var rows []string
 		var args []any
-		for i, id := range ids {
-			values = append(values, fmt.Sprintf("(CAST($%d AS TEXT), CAST($%d AS BIGINT))", 2*i+1, 2*i+2))
-			args = append(args, id, last[id])
+		for i, use := range some {
+			rows = append(rows, fmt.Sprintf("($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3))
+			args = append(args, use.clientID, use.secretID, last[use])
 		}
-		_, err := u.db.Exec(ctx, `UPDATE `+table+` SET last_used_at = used.column2
-			FROM (VALUES `+strings.Join(values, ", ")+`) AS used
-			WHERE `+table+`.id = used.column1 AND `+table+`.last_used_at < used.column2`, args...)
+		_, err := u.db.Exec(ctx, `INSERT INTO secret_uses (client_id, secret_id, last_used_at) VALUES `+strings.Join(rows, ", ")+`
+			ON CONFLICT (client_id, secret_id) DO UPDATE SET last_used_at = excluded.last_used_at
+			WHERE secret_uses.last_used_at < excluded.last_used_at`, args...)
 		if err != nil {
 			return err
 		}

@@ -61,7 +61,6 @@ CREATE TABLE clients (
     expires_at     BIGINT  NOT NULL,
     created_at     BIGINT  NOT NULL,
     created_by     TEXT    NOT NULL,
-    last_used_at   BIGINT  NOT NULL DEFAULT 0,
     status_index   BIGINT  NOT NULL UNIQUE REFERENCES status_entries (position),
 
     -- What the next three tables say of the client, in one row for the token path. They are written
@@ -88,15 +87,24 @@ CREATE TABLE client_permissions (
 CREATE INDEX client_permissions_by_target ON client_permissions (target, action, client_id);
 
 CREATE TABLE client_secrets (
-    id           TEXT   NOT NULL PRIMARY KEY,
-    client_id    TEXT   NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
-    hash         TEXT   NOT NULL, -- SHA-256, base64url
-    hint         TEXT   NOT NULL, -- the last four characters
-    created_at   BIGINT NOT NULL,
-    expires_at   BIGINT NOT NULL,
-    last_used_at BIGINT NOT NULL DEFAULT 0
+    id         TEXT   NOT NULL PRIMARY KEY,
+    client_id  TEXT   NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    hash       TEXT   NOT NULL, -- SHA-256, base64url
+    hint       TEXT   NOT NULL, -- the last four characters
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
 );
 CREATE INDEX client_secrets_by_client ON client_secrets (client_id);
+
+-- When each secret last got a token; rows outlive their secrets, so that the client's last use is
+-- known. Nothing refers to this table and it refers to nothing: many uses are written at once,
+-- and one of a client that was deleted meanwhile must not hold up the others.
+CREATE TABLE secret_uses (
+    client_id    TEXT   NOT NULL,
+    secret_id    TEXT   NOT NULL,
+    last_used_at BIGINT NOT NULL,
+    PRIMARY KEY (client_id, secret_id)
+);
 
 -- What is left of a deleted client, for the admin who asks where it went.
 CREATE TABLE deleted_clients (
@@ -139,6 +147,7 @@ DROP TABLE admins;
 DROP TABLE signing_keys;
 DROP TABLE keyring;
 DROP TABLE deleted_clients;
+DROP TABLE secret_uses;
 DROP TABLE client_secrets;
 DROP TABLE client_permissions;
 DROP TABLE client_sections;

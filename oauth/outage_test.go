@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/tokens"
 )
 
@@ -54,7 +55,7 @@ func unavailable(t *testing.T, answer *httptest.ResponseRecorder, description st
 func TestStoreHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		for range 8 {
+		for range database.SQLiteReaders {
 			rows, err := w.db.Query(t.Context(), `SELECT 1 UNION SELECT 2`)
 			w.must(err)
 			defer closeRows(t, rows)

@@ -128,7 +128,7 @@ func secretParts(t *testing.T, k *Key) map[string][]byte {
 func refuseLeak(t *testing.T, what, output string, secret []byte) {
 	t.Helper()
 	part := secret[2:14]
-	decimals := strings.Trim(fmt.Sprint(part), "[]")
+	decimals := strings.Trim(fmt.Sprintf("%d", part), "[]")
 	for _, form := range []string{
 		string(part), hex.EncodeToString(part), strings.ToUpper(hex.EncodeToString(part)), fmt.Sprintf("% x", part),
 		b64(secret)[:16], base64.StdEncoding.EncodeToString(secret)[:16], decimals, strings.ReplaceAll(decimals, " ", ", "),
@@ -168,7 +168,15 @@ func TestKeyIsNotPrinted(t *testing.T) {
 		keys.ring.Store(r)
 		type open struct{ Key Key }
 		for _, v := range []any{
-			k, *k, []*Key{k}, []Key{*k}, map[string]*Key{"a": k}, open{*k}, &open{*k}, struct{ k *Key }{k}, struct{ k Key }{*k}, r, keys, &Issuer{Keys: keys},
+			k, *k,
+			[]*Key{k},
+			[]Key{*k},
+			map[string]*Key{"a": k},
+			open{*k},
+			&open{*k},
+			struct{ k *Key }{k},
+			struct{ k Key }{*k},
+			r, keys, &Issuer{Keys: keys},
 			fmt.Errorf("change: %v", k),
 		} {
 			for part, secret := range secretParts(t, k) {

@@ -101,7 +101,12 @@ func TestMasterKeyIsNotPrinted(t *testing.T) {
 	master := NewMasterKey()
 	type open struct{ Master MasterKey }
 	for _, v := range []any{
-		master, &master, open{master}, &open{master}, struct{ master MasterKey }{master}, []MasterKey{master}, map[string]MasterKey{"a": master},
+		master, &master,
+		open{master},
+		&open{master},
+		struct{ master MasterKey }{master},
+		[]MasterKey{master},
+		map[string]MasterKey{"a": master},
 		Keys{Master: master}.Master, &Keys{Master: master}, fmt.Errorf("open: %v", master),
 	} {
 		refuseLeak(t, fmt.Sprintf("a %T", v), printings(v), []byte(*master.key))

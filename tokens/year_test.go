@@ -201,7 +201,7 @@ func hang(t *testing.T, db *database.DB) (back func()) {
 		return db.Ping(ctx) == nil
 	}
 	for free() {
-		rows, err := db.Query(t.Context(), `SELECT 1`) //nolint:sqlclosecheck // back closes them
+		rows, err := db.Query(t.Context(), `SELECT 1`)
 		must(t, err)
 		taken = append(taken, rows)
 	}

@@ -47,7 +47,7 @@ func startNode(t *testing.T, args ...string) *node {
 	go func() {
 		defer close(ended)
 		code := run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0", "--data-dir", t.TempDir()}, args...), testEnvironment, stdout, t.Output())
-		stdout.CloseWithError(fmt.Errorf("serve ended with %d", code)) //nolint:errcheck // it never fails
+		stdout.CloseWithError(fmt.Errorf("serve ended with %d", code))
 	}()
 	t.Cleanup(func() { stop(); <-ended })
 	n, err := readNode(banner)
@@ -60,7 +60,7 @@ func readNode(stdout io.Reader) (*node, error) {
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		if address, ok := strings.CutPrefix(lines.Text(), "Listening on "); ok {
-			go io.Copy(io.Discard, stdout) //nolint:errcheck // it ends with the server
+			go io.Copy(io.Discard, stdout)
 			// Idle connections are for the requesters of a race.
 			transport := &http.Transport{MaxIdleConnsPerHost: 100}
 			return &node{url: "http://" + address, http: &http.Client{Transport: transport, Timeout: 20 * time.Second}}, nil

@@ -60,6 +60,9 @@ const sqlitePragmas = "?_txlock=immediate" +
 	"&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
 	"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 
+// SQLiteReaders is how many statements read a SQLite database at once. Each keeps 2 MB of pages.
+const SQLiteReaders = 4
+
 func openSQLite(path string) (*DB, error) {
 	lock := flock.New(path + ".lock")
 	held, err := lock.TryLock()
@@ -82,8 +85,8 @@ func openSQLite(path string) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close(), lock.Unlock())
 	}
-	read.SetMaxOpenConns(8)
-	read.SetMaxIdleConns(8)
+	read.SetMaxOpenConns(SQLiteReaders)
+	read.SetMaxIdleConns(SQLiteReaders)
 	return &DB{read: read, write: write, dialect: migrations.SQLite, lock: lock}, nil
 }
 
