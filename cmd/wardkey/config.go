@@ -285,6 +285,9 @@ func serveCommand(getenv func(string) string) *cobra.Command {
 		Short: "Run the server",
 		Long: `Run the server. Every flag is also an environment variable (--bootstrap-file is
 WARDKEY_BOOTSTRAP_FILE); flags win.`,
+		Example: `  wardkey serve --demo
+  wardkey serve --issuer https://auth.example.com --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
+  wardkey serve --database postgres://wardkey@db.example.com/wardkey --master-key-file /run/secrets/master.key`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("serve takes flags only, not %q", args[0])
