@@ -246,15 +246,15 @@ func (s *Store) Delete(ctx context.Context, id, by string, now time.Time) error 
 	})
 }
 
-// statusListSize is how many clients share one status list.
-const statusListSize = 1 << 17
+// firstPlaces is how many places in the status lists the first clients are spread over.
+const firstPlaces = 1 << 17
 
 // claimStatus gives a client a random free place in the status lists. Places are random, so that
 // they do not tell how many clients there are. Where the first lists are so full that some tries
 // meet only taken places, as many lists again are drawn from.
 func (s *Store) claimStatus(ctx context.Context, clientID string) (int64, error) {
 	const tries = 8
-	for places := int64(statusListSize); places > 0; places *= 2 {
+	for places := int64(firstPlaces); places > 0; places *= 2 {
 		for range tries {
 			position := rand.Int64N(places)
 			n, err := s.db.Exec(ctx, `INSERT INTO status_entries (position, client_id) VALUES ($1, $2)

@@ -268,11 +268,11 @@ func TestStatusPlaces(t *testing.T) {
 	for range 80 {
 		c := billing()
 		create(t, store, c)
-		if seen[c.StatusIndex] || c.StatusIndex < 0 || c.StatusIndex >= statusListSize {
+		if seen[c.StatusIndex] || c.StatusIndex < 0 || c.StatusIndex >= firstPlaces {
 			t.Fatalf("the place %d is given twice, or is none", c.StatusIndex)
 		}
 		seen[c.StatusIndex] = true
-		if c.StatusIndex < statusListSize/2 {
+		if c.StatusIndex < firstPlaces/2 {
 			low++
 		}
 	}
@@ -285,7 +285,7 @@ func TestStatusPlaces(t *testing.T) {
 	must(t, err)
 	c := billing()
 	create(t, store, c)
-	if c.StatusIndex < statusListSize {
+	if c.StatusIndex < firstPlaces {
 		t.Errorf("with the first list full, the place is %d", c.StatusIndex)
 	}
 }

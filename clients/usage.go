@@ -46,15 +46,21 @@ func (u *Usage) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			return u.Flush(ctx)
+			return u.flushInTime(context.WithoutCancel(ctx))
 		case <-ticker.C:
-			if err := u.Flush(ctx); err != nil && ctx.Err() == nil {
+			if err := u.flushInTime(ctx); err != nil && ctx.Err() == nil {
 				u.log.WarnContext(ctx, "last use of clients not written, trying again", "err", err)
 			}
 		}
 	}
+}
+
+// flushInTime is Flush with a time limit, because a connection that was cut may not say so for a
+// quarter of an hour, while others would do.
+func (u *Usage) flushInTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return u.Flush(ctx)
 }
 
 // Flush writes what is not yet in the store. What cannot be written is kept for the next time.

@@ -183,31 +183,37 @@ func (b *bench) launchBoth(ctx context.Context, p *population, sqlite, postgres 
 	return nil
 }
 
-// alone is the suffix of a workload whose connections all belong to one client.
-const alone = ", one client"
+// The workloads of a server: each connection is a client of its own, the same ones all the time.
+// And again with one client on all connections, which share each query then; or, where there are
+// many clients, with any of them on any connection, which share none.
+const (
+	alone = ", one client"
+	anyOf = ", any client"
+)
 
 func (b *bench) launch(ctx context.Context, p *population, w workload) error {
 	dir, err := os.MkdirTemp(b.dir, "server.")
 	if err != nil {
 		return err
 	}
-	w.requests = p.requests
 	if w.server, err = launch(ctx, b.wardkey(ctx, dir, w.store), p.first); err != nil {
 		return err
 	}
-	b.workloads = append(b.workloads, &w)
+	other := w
+	other.shares = true
 	if len(p.requests) == connections {
-		one := w
-		one.name, one.requests, one.shares = w.name+alone, p.requests[:1], true
-		b.workloads = append(b.workloads, &one)
+		w.requests = p.requests
+		other.name, other.requests = w.name+alone, p.requests[:1]
+	} else {
+		w.requests = p.some()
+		other.name, other.requests = w.name+anyOf, p.requests
 	}
+	b.workloads = append(b.workloads, &w, &other)
 	if err := w.server.rest(); err != nil {
 		return err
 	}
 	return sameSize(b.floor.server.answer, w.server.answer)
 }
-
-func (p *population) first() (request, error) { return p.requests[0], nil }
 
 // takeTurns gives each workload its turns, after a first one that does not count.
 func (b *bench) takeTurns(ctx context.Context) error {

@@ -62,7 +62,10 @@ func (b *bench) costs(w *workload) []figure {
 	if w.inServer {
 		all = append(all, figure{w.name + ": PostgreSQL's CPU per token / floor", each(w.turns, turn.postgres), "", maxDatabase})
 	}
-	few := b.workload(map[string]string{manyOnSQLite: onSQLite, manyOnPostgres: onPostgres}[w.name])
+	few := b.workload(map[string]string{
+		manyOnSQLite: onSQLite, manyOnSQLite + anyOf: onSQLite,
+		manyOnPostgres: onPostgres, manyOnPostgres + anyOf: onPostgres,
+	}[w.name])
 	if few == nil {
 		return all
 	}

@@ -34,24 +34,27 @@ func newRequest(id, secret string) request {
 // A loader asks one server for tokens.
 type loader struct {
 	connections []*connection
-	requests    []request
 	refused     atomic.Int64 // requests that the server asked to send again
 }
 
-// dial connects a loader, and lets each of its connections get a token.
+// dial connects a loader, and lets each connection get a token. The requests are dealt to the
+// connections; a single one goes to all of them.
 func dial(ctx context.Context, address string, requests []request) (*loader, error) {
-	l := &loader{requests: requests}
-	for range connections {
+	l := &loader{}
+	for i := range connections {
 		c, err := connect(ctx, address)
 		if err != nil {
 			l.close()
 			return nil, err
 		}
 		l.connections = append(l.connections, c)
-	}
-	if err := l.get(ctx, connections); err != nil {
-		l.close()
-		return nil, err
+		for at := i % len(requests); at < len(requests); at += connections {
+			c.requests = append(c.requests, requests[at])
+		}
+		if err := l.token(c); err != nil {
+			l.close()
+			return nil, err
+		}
 	}
 	return l, nil
 }
@@ -62,24 +65,17 @@ func (l *loader) close() {
 	}
 }
 
-// get gets n tokens. Each connection is another client, or all are the same one if there is only
-// one; where there are many, each connection draws one of its own for each request. It sends the
-// next request when it has the answer to the last.
+// get gets n tokens. Each connection sends its next request when it has the answer to the last.
 func (l *loader) get(ctx context.Context, n int) error {
 	stop := context.AfterFunc(ctx, l.close)
 	defer stop()
 	var left atomic.Int64
 	left.Store(int64(n))
 	var g errgroup.Group
-	for i, c := range l.connections {
-		share := len(l.requests) / connections
+	for _, c := range l.connections {
 		g.Go(func() error {
 			for left.Add(-1) >= 0 {
-				at := 0
-				if share > 0 {
-					at = i + connections*rand.IntN(share)
-				}
-				if err := l.token(c, l.requests[at]); err != nil {
+				if err := l.token(c); err != nil {
 					return err
 				}
 			}
@@ -90,8 +86,9 @@ func (l *loader) get(ctx context.Context, n int) error {
 }
 
 // token gets a token, and tries again where the server says so: one that starves beside other
-// work on the machine gives up on its database in time.
-func (l *loader) token(c *connection, r request) error {
+// work on the machine gives up on its store in time.
+func (l *loader) token(c *connection) error {
+	r := c.requests[rand.IntN(len(c.requests))]
 	for {
 		_, err := c.token(r)
 		if !errors.Is(err, errUnavailable) {
@@ -105,7 +102,8 @@ func (l *loader) token(c *connection, r request) error {
 // A connection is a keep-alive connection.
 type connection struct {
 	net.Conn
-	reader *bufio.Reader
+	reader   *bufio.Reader
+	requests []request // of the clients that it belongs to
 }
 
 // patience is how long one connection may last: past it, the server hangs.
@@ -117,7 +115,7 @@ func connect(ctx context.Context, address string) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connection{c, bufio.NewReaderSize(c, 16<<10)}, c.SetDeadline(time.Now().Add(patience))
+	return &connection{Conn: c, reader: bufio.NewReaderSize(c, 16<<10)}, c.SetDeadline(time.Now().Add(patience))
 }
 
 // errUnavailable is the error for 503.

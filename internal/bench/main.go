@@ -93,8 +93,8 @@ func parseOptions(args []string) (options, error) {
 			return o, fmt.Errorf("-only %s: choose from %s", name, strings.Join(all, ","))
 		}
 	}
-	if o.rounds < 1 || o.tokens < connections || o.clients < 1 {
-		return o, fmt.Errorf("there must be a round, a client, and %d tokens", connections)
+	if o.rounds < 1 || o.tokens < connections || o.clients <= connections {
+		return o, fmt.Errorf("there must be a round, %d tokens and more clients than that", connections)
 	}
 	return o, nil
 }

@@ -31,6 +31,18 @@ type population struct {
 	requests    []request
 }
 
+// first is the request of one client.
+func (p *population) first() (request, error) { return p.requests[0], nil }
+
+// some are the requests of one client for each connection, from all over the store.
+func (p *population) some() []request {
+	some := make([]request, connections)
+	for i := range some {
+		some[i] = p.requests[i*len(p.requests)/connections]
+	}
+	return some
+}
+
 type credential struct{ id, secret string }
 
 // populate makes a SQLite file with n clients.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -64,6 +65,9 @@ const sqlitePragmas = "?_txlock=immediate" +
 const SQLiteReaders = 4
 
 func openSQLite(path string) (*DB, error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // one file, one lock, by whatever name it is called
+	}
 	lock := flock.New(path + ".lock")
 	held, err := lock.TryLock()
 	if err != nil {

@@ -6,6 +6,7 @@
 package request
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -62,10 +63,16 @@ func Wrap(log *slog.Logger, next http.Handler) http.Handler {
 			out.Header()["Strict-Transport-Security"] = hsts // RFC 6797
 		}
 		defer func() {
-			if failure := recover(); failure != nil {
+			failure := recover()
+			begun := out.status != 0
+			if failure != nil {
 				recovered(out, rec, failure)
 			}
-			write(log, r, rec, out.status, time.Since(start))
+			write(log, r, rec, cmp.Or(out.status, http.StatusOK), failure != nil, time.Since(start))
+			if failure != nil && begun {
+				// All that is left is to cut the connection, so that nobody takes a part for the whole.
+				panic(http.ErrAbortHandler)
+			}
 		}()
 		next.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
 	})
@@ -77,12 +84,11 @@ var (
 	hsts    = []string{"max-age=63072000"}
 )
 
-// recovered answers a request whose handler panicked. Once a part of the answer is out, all that
-// is left is to cut the connection, so that nobody takes the part for the whole.
+// recovered answers a request whose handler panicked, unless a part of an answer is out already.
 func recovered(w *response, rec *record, failure any) {
 	rec.attrs = append(rec.attrs, slog.String("panic", fmt.Sprint(failure)), slog.String("stack", string(debug.Stack())))
 	if w.status != 0 {
-		panic(http.ErrAbortHandler)
+		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -93,9 +99,9 @@ func recovered(w *response, rec *record, failure any) {
 }
 
 // write writes the line. The query is left out: somebody may have put a secret there.
-func write(log *slog.Logger, r *http.Request, rec *record, status int, took time.Duration) {
+func write(log *slog.Logger, r *http.Request, rec *record, status int, failed bool, took time.Duration) {
 	level := slog.LevelInfo
-	if status >= 500 {
+	if failed || status >= 500 {
 		level = slog.LevelError
 	}
 	if !log.Enabled(r.Context(), level) {
