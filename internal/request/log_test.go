@@ -2,6 +2,7 @@ package request
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,7 +16,7 @@ func TestPanicInTheMiddleIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	func() {
 		defer func() {
-			if failure := recover(); failure != http.ErrAbortHandler {
+			if failure, _ := recover().(error); !errors.Is(failure, http.ErrAbortHandler) {
 				t.Errorf("the connection is not cut: %v", failure)
 			}
 		}()
