@@ -155,8 +155,11 @@ func (b *bench) launchFloor(ctx context.Context, p *population) error {
 	}
 	command := exec.CommandContext(ctx, self, floorCommand, "-id", p.credentials[0].id, "-secret", p.credentials[0].secret, "-scope", scope)
 	s, err := launch(ctx, command, p.first)
+	if err != nil {
+		return err
+	}
 	b.floor = &workload{name: floorCommand, server: s, requests: p.requests[:1]}
-	return err
+	return nil
 }
 
 // launchBoth starts a wardkey with the population on each engine that is wanted.
