@@ -26,12 +26,14 @@ var allowed = map[string]string{
 	"migrations":        "github.com/pressly/goose/v3",
 	"internal/database": "migrations github.com/gofrs/flock github.com/jackc/pgx/v5 modernc.org/sqlite",
 	"internal/request":  "",
-	"internal/admin": "clients sections tokens internal/admin/wire internal/database internal/request " +
+	"internal/audit":    "internal/database",
+	"internal/people":   "internal/audit internal/database github.com/alexedwards/scs/v2 github.com/google/uuid golang.org/x/crypto",
+	"internal/admin": "clients sections tokens internal/admin/wire internal/audit internal/database internal/people internal/request " +
 		"github.com/go-json-experiment/json github.com/google/uuid github.com/gorilla/mux golang.org/x/crypto",
 	"internal/admin/wire":        "github.com/gorilla/mux github.com/oapi-codegen/runtime",
 	"internal/admin/adminclient": "github.com/oapi-codegen/runtime",
 	"internal/web":               "clients sections internal/admin internal/request github.com/gorilla/mux",
-	"cmd/wardkey": "clients sections tokens oauth verify internal/admin internal/admin/adminclient internal/database internal/request internal/web " +
+	"cmd/wardkey": "clients sections tokens oauth verify internal/admin internal/admin/adminclient internal/audit internal/database internal/people internal/request internal/web " +
 		"github.com/gorilla/mux github.com/spf13 golang.org/x/sync golang.org/x/term",
 }
 
