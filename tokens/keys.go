@@ -54,6 +54,10 @@ type Keys struct {
 	RSABits  int // of new RS256 keys: 2048 or 3072
 	Log      *slog.Logger
 
+	// Changed is told of each change in the transaction that makes it, which it may undo by an
+	// error; the keys are oldest first. It may be nil.
+	Changed func(ctx context.Context, before, after []*Key) error
+
 	ring atomic.Pointer[ring]
 }
 
@@ -306,7 +310,10 @@ func (k *Keys) changeOnce(ctx context.Context, edit func(keys []*Key, now time.T
 		if err != nil {
 			return err
 		}
-		return k.save(ctx, before, after)
+		if err := k.save(ctx, before, after); err != nil || k.Changed == nil {
+			return err
+		}
+		return k.Changed(ctx, before, after)
 	})
 	if err != nil {
 		return nil, 0, err

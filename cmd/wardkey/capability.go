@@ -86,7 +86,7 @@ func (c *cli) capabilityCreateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			k, _, err := fetch[adminclient.Capability](api.CreateCapability(cmd.Context(),
+			k, _, err := fetch[adminclient.Capability](api.CreateCapability(cmd.Context(), nil,
 				adminclient.CapabilityCreate{ID: args[0], Name: orID(name, args[0]), Actions: actions, Enabled: &enabled}))
 			if err != nil {
 				return err

@@ -171,7 +171,7 @@ type page[T any] struct {
 }
 
 // pageParams are the same for every list of the API.
-type pageParams = adminclient.ListClientsParams
+type pageParams = adminclient.ListSectionsParams
 
 // maxPage is how many items the API gives at once.
 const maxPage = 200

@@ -72,7 +72,7 @@ or until --overlap is over.`,
 			if err != nil {
 				return err
 			}
-			made, _, err := fetch[adminclient.SecretCreated](api.AddSecret(cmd.Context(), client.ID, body))
+			made, _, err := fetch[adminclient.SecretCreated](api.AddSecret(cmd.Context(), client.ID, nil, body))
 			if isProblem(err, "two-secrets") {
 				return fmt.Errorf("%s has two live secrets; revoke one first, see wardkey secret list --client %s", clientKind.called(client), client.ID)
 			}

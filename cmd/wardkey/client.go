@@ -35,7 +35,7 @@ var clientKind = kind[adminclient.Client]{
 	byName: true,
 
 	list: func(ctx context.Context, api *adminclient.API, p *pageParams) (*http.Response, error) {
-		return api.ListClients(ctx, p)
+		return api.ListClients(ctx, &adminclient.ListClientsParams{Limit: p.Limit, Cursor: p.Cursor})
 	},
 	read: func(ctx context.Context, api *adminclient.API, id string) (*http.Response, error) {
 		return api.ReadClient(ctx, id, nil)
@@ -195,7 +195,7 @@ func (c *cli) createClient(cmd *cobra.Command, name string, f *clientFlags) erro
 	if err != nil {
 		return err
 	}
-	made, _, err := fetch[newClient](api.CreateClientWithBody(cmd.Context(), "application/json", jsonBody(body)))
+	made, _, err := fetch[newClient](api.CreateClientWithBody(cmd.Context(), nil, "application/json", jsonBody(body)))
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,9 @@ func (c *cli) keyCommand() *cobra.Command {
 // signs says when a key signs, in words.
 func signs(k adminclient.SigningKey, p *printer) string {
 	switch {
-	case k.State == adminclient.Pending:
+	case k.State == adminclient.SigningKeyStatePending:
 		return ago(&k.ActivatesAt, p.now)
-	case k.State == adminclient.Active:
+	case k.State == adminclient.SigningKeyStateActive:
 		return "now"
 	case k.RemovesAt == nil:
 		return "no more"
@@ -60,7 +60,7 @@ func (c *cli) keyListCommand() *cobra.Command {
 			rows := make([]row, len(all.Items))
 			for i, k := range all.Items {
 				rows[i] = row{cells: []string{k.Kid, string(k.Alg), string(k.State), signs(k, p), ago(&k.CreatedAt, p.now)}}
-				if k.State == adminclient.Retired {
+				if k.State == adminclient.SigningKeyStateRetired {
 					rows[i].style = dim
 				}
 			}
@@ -93,7 +93,7 @@ tokens for some minutes.`,
 			if err != nil {
 				return err
 			}
-			k, _, err := fetch[adminclient.SigningKey](api.RotateSigningKey(cmd.Context(), body))
+			k, _, err := fetch[adminclient.SigningKey](api.RotateSigningKey(cmd.Context(), nil, body))
 			if err != nil {
 				return err
 			}
@@ -147,7 +147,7 @@ worth nothing. KID may be the beginning of one; after -- it may begin with a das
 
 func keyEffects(k adminclient.SigningKey) []string {
 	effects := []string{"It leaves the JWKS at once, and every token that it signed is worth nothing."}
-	if k.State == adminclient.Active {
+	if k.State == adminclient.SigningKeyStateActive {
 		effects = append(effects, "It is the one that signs now; a new one takes over at once.")
 	}
 	return effects

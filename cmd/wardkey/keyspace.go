@@ -60,7 +60,7 @@ func (c *cli) keyspaceCreateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			k, _, err := fetch[adminclient.Keyspace](api.CreateKeyspace(cmd.Context(),
+			k, _, err := fetch[adminclient.Keyspace](api.CreateKeyspace(cmd.Context(), nil,
 				adminclient.KeyspaceCreate{ID: args[0], Name: orID(name, args[0]), Actions: actions}))
 			if err != nil {
 				return err

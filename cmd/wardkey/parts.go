@@ -17,6 +17,7 @@ import (
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/oauth"
 	"github.com/wardkey/wardkey/sections"
@@ -35,6 +36,7 @@ type parts struct {
 	// adminHandler serves the admin API where it has an address of its own; otherwise nil.
 	adminHandler *handlerSwitch
 
+	audit  *audit.Log
 	keys   *tokens.Keys
 	usage  *clients.Usage
 	lookup *clients.Lookup
@@ -92,7 +94,11 @@ func (p *parts) openKeys(ctx context.Context) error {
 	if err := p.db.Migrate(ctx); err != nil {
 		return err
 	}
-	p.keys = &tokens.Keys{DB: p.db, Master: p.master, Schedule: tokens.DefaultSchedule, RSABits: p.config.rsaBits, Log: p.log}
+	p.audit = audit.NewLog(p.db, p.master.Derive("audit"))
+	p.keys = &tokens.Keys{
+		DB: p.db, Master: p.master, Schedule: tokens.DefaultSchedule, RSABits: p.config.rsaBits, Log: p.log,
+		Changed: admin.KeyChanges(p.db, p.audit),
+	}
 	if err := p.keys.Start(ctx, tokens.Alg(p.config.signingAlg)); err != nil {
 		return err
 	}
@@ -152,6 +158,7 @@ func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
 		Clients:   clients.NewStore(p.db),
 		Sections:  sections.NewStore(p.db),
 		Keys:      p.keys,
+		Audit:     p.audit,
 		Issuer:    issuer,
 		Lookup:    p.lookup,
 		Audience:  p.config.adminAudience(),

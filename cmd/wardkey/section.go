@@ -60,7 +60,7 @@ func (c *cli) sectionCreateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, _, err := fetch[adminclient.Section](api.CreateSection(cmd.Context(), adminclient.SectionCreate{ID: args[0], Name: orID(name, args[0])}))
+			s, _, err := fetch[adminclient.Section](api.CreateSection(cmd.Context(), nil, adminclient.SectionCreate{ID: args[0], Name: orID(name, args[0])}))
 			if err != nil {
 				return err
 			}

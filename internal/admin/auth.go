@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/sections"
 )
@@ -20,13 +21,8 @@ const (
 	write = "write"
 )
 
-type actorKey struct{}
-
 // actor names who makes the request that ctx belongs to, as created_by shows it.
-func actor(ctx context.Context) string {
-	name, _ := ctx.Value(actorKey{}).(string)
-	return name
-}
+func actor(ctx context.Context) string { return audit.From(ctx).Actor.String() }
 
 // authenticated lets only those through whom a token allows what they ask for.
 func (h *Handler) authenticated(next http.Handler) http.Handler {
@@ -36,9 +32,11 @@ func (h *Handler) authenticated(next http.Handler) http.Handler {
 			fail(w, r, err)
 			return
 		}
-		name := "client " + client.ID
-		request.Note(r.Context(), slog.String("actor", name))
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, name)))
+		origin := audit.Origin{
+			Actor: audit.Actor{Kind: audit.Client, ID: client.ID}, IP: request.Address(r), RequestID: request.ID(r.Context()),
+		}
+		request.Note(r.Context(), slog.String("actor", origin.Actor.String()))
+		next.ServeHTTP(w, r.WithContext(audit.With(r.Context(), origin)))
 	})
 }
 

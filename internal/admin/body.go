@@ -49,7 +49,10 @@ func readBody(next http.Handler) http.Handler {
 			fail(w, r, bodyProblem(err))
 			return
 		}
-		r = r.WithContext(r.Context())
+		if r, err = withAttempt(r.WithContext(r.Context()), body); err != nil {
+			fail(w, r, err)
+			return
+		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})

@@ -5,12 +5,16 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/sections"
 )
 
 func (h endpoints) capabilities() resource[sections.Capability, wire.Capability] {
 	return resource[sections.Capability, wire.Capability]{
-		db: h.DB, cursorKey: h.CursorKey, list: "capabilities",
+		Handler: h.Handler, list: "capabilities",
+		target: func(c *sections.Capability) audit.Target {
+			return audit.Target{Kind: "capability", ID: c.ID, Name: c.Name}
+		},
 		one: h.Sections.Capability, page: pointers(h.Sections.Capabilities), show: showCapability,
 		position: func(c *sections.Capability) (time.Time, string) { return c.CreatedAt, c.ID },
 	}

@@ -8,16 +8,22 @@ import (
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
 )
 
 func (h endpoints) clients() resource[clients.Client, wire.Client] {
 	return resource[clients.Client, wire.Client]{
-		db: h.DB, cursorKey: h.CursorKey, list: "clients",
+		Handler: h.Handler, list: "clients",
+		target: clientTarget, client: func(c *clients.Client) string { return c.ID },
 		one: h.Clients.Client, page: h.Clients.Clients, show: showClient,
 		position: func(c *clients.Client) (time.Time, string) { return c.CreatedAt, c.ID },
 	}
+}
+
+func clientTarget(c *clients.Client) audit.Target {
+	return audit.Target{Kind: "client", ID: c.ID, Name: c.Name}
 }
 
 func showClient(c *clients.Client) wire.Client {
@@ -142,7 +148,7 @@ func (h endpoints) ensureKey(ctx context.Context, alg *string) error {
 
 // ListClients answers GET /clients.
 func (h endpoints) ListClients(ctx context.Context, req wire.ListClientsRequestObject) (wire.ListClientsResponseObject, error) {
-	items, next, err := h.clients().items(ctx, pageParams(req.Params))
+	items, next, err := h.clients().items(ctx, pageParams{Limit: req.Params.Limit, Cursor: req.Params.Cursor})
 	if err != nil {
 		return nil, err
 	}

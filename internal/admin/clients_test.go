@@ -20,7 +20,7 @@ func TestClients(t *testing.T) {
 		w.setUp()
 		api := w.api()
 		expires := time.Date(2035, 1, 31, 14, 0, 0, 0, time.FixedZone("", 2*60*60))
-		made, err := api.CreateClientWithResponse(t.Context(), adminclient.ClientCreate{
+		made, err := api.CreateClientWithResponse(t.Context(), nil, adminclient.ClientCreate{
 			Name: " Billing ", Description: new("Sends\ninvoices"), Sections: []string{"nordic", "baltic"},
 			Permissions: adminclient.Permissions{"email": {"write", "read"}, "*": {"read"}, "transactional-email": {"send"}},
 			Audiences:   []string{"https://api.example"}, TokenLifetime: new(600), SigningAlg: new("EdDSA"), ExpiresAt: &expires,

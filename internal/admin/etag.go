@@ -10,9 +10,9 @@ import (
 	"github.com/wardkey/wardkey/internal/admin/wire"
 )
 
-// etag is the entity tag (RFC 9110 §8.8.3) of a resource as it is shown. Shown without its last
-// use, it does not change with it: nobody's change is lost when somebody gets a token.
-func etag(shown any) string {
+// stable is a resource as it is shown, but for its last use, which changes when somebody gets a
+// token and nobody changed anything.
+func stable(shown any) any {
 	switch resource := shown.(type) {
 	case wire.Client:
 		resource.LastUsedAt = nil
@@ -22,11 +22,21 @@ func etag(shown any) string {
 			secrets[i] = secret
 		}
 		resource.Secrets = secrets
-		shown = resource
+		return resource
 	case wire.Secret:
 		resource.LastUsedAt = nil
-		shown = resource
+		return resource
+	case wire.Admin:
+		resource.LastSignInAt = nil
+		return resource
 	}
+	return shown
+}
+
+// etag is the entity tag (RFC 9110 §8.8.3) of a resource as it is shown, stable so that nobody's
+// change is lost by somebody's use.
+func etag(shown any) string {
+	shown = stable(shown)
 	text, err := json.Marshal(shown)
 	if err != nil {
 		panic(err) // our own types always can be written

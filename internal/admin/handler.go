@@ -14,6 +14,7 @@ import (
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/sections"
@@ -37,6 +38,7 @@ type Handler struct {
 	Clients  *clients.Store
 	Sections *sections.Store
 	Keys     *tokens.Keys
+	Audit    *audit.Log
 	Issuer   *tokens.Issuer
 	Lookup   clientFinder
 

@@ -1,11 +1,16 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/audit"
+	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
 )
@@ -16,7 +21,8 @@ import (
 func (h endpoints) keys() resource[tokens.Key, wire.SigningKey] {
 	position := func(k *tokens.Key) (time.Time, string) { return k.CreatedAt, k.ID }
 	return resource[tokens.Key, wire.SigningKey]{
-		cursorKey: h.CursorKey, list: "signing-keys", show: showKey, position: position,
+		Handler: h.Handler, list: "signing-keys", show: showKey, position: position,
+		target: keyTarget,
 		one: func(_ context.Context, kid string) (*tokens.Key, error) {
 			all := h.Keys.All()
 			i := slices.IndexFunc(all, func(k *tokens.Key) bool { return k.ID == kid })
@@ -29,6 +35,65 @@ func (h endpoints) keys() resource[tokens.Key, wire.SigningKey] {
 			return part(h.Keys.All(), position, page), nil
 		},
 	}
+}
+
+func keyTarget(k *tokens.Key) audit.Target {
+	return audit.Target{Kind: "signing_key", ID: k.ID, Name: string(k.Alg)}
+}
+
+// KeyChanges returns what records changes of signing keys in the transaction that makes them
+// ([tokens.Keys.Changed]): those that admins ask for, and those that are due.
+func KeyChanges(db *database.DB, log *audit.Log) func(ctx context.Context, before, after []*tokens.Key) error {
+	return func(ctx context.Context, before, after []*tokens.Key) error {
+		was, is := keysByID(before), keysByID(after)
+		var acts []audit.Act
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(was)), slices.Collect(maps.Keys(is))...)))) {
+			old, current := was[id], is[id]
+			found, err := changes(shownKey(old), shownKey(current))
+			if err != nil {
+				return err
+			}
+			if len(found) == 0 {
+				continue
+			}
+			if old == nil && strings.HasSuffix(operation(ctx), "/signing-keys/rotate") {
+				if err := made(ctx, db, id); err != nil {
+					return err
+				}
+			}
+			acts = append(acts, audit.Act{Action: "signing_key." + verb(old, current), Target: keyTarget(cmp.Or(current, old)), Changes: found, At: time.Now()})
+		}
+		return log.Record(ctx, acts...)
+	}
+}
+
+func keysByID(keys []*tokens.Key) map[string]*tokens.Key {
+	byID := map[string]*tokens.Key{}
+	for _, k := range keys {
+		byID[k.ID] = k
+	}
+	return byID
+}
+
+// shownKey is a key as it is shown, nil for none.
+func shownKey(k *tokens.Key) any {
+	if k == nil {
+		return nil
+	}
+	return showKey(k)
+}
+
+// verb says what was done to a key; nil stands for no key.
+func verb(before, after *tokens.Key) string {
+	switch {
+	case before == nil:
+		return "create"
+	case after == nil:
+		return "delete"
+	case after.State == tokens.Active:
+		return "activate"
+	}
+	return "retire"
 }
 
 func showKey(k *tokens.Key) wire.SigningKey {
@@ -62,7 +127,10 @@ func (h endpoints) RotateSigningKey(ctx context.Context, req wire.RotateSigningK
 	if !slices.Contains(tokens.Algs, alg) {
 		return nil, sections.Invalid{{Field: "/alg", Detail: "must be ES256, RS256 or EdDSA"}}
 	}
-	key, err := h.Keys.Rotate(ctx, tokens.Alg(alg), isTrue(in.Now))
+	if err := once(ctx, h.DB); err != nil {
+		return nil, err
+	}
+	key, err := h.Keys.Rotate(ctx, tokens.Alg(alg), isTrue(in.Now)) // KeyChanges notes what it made
 	if err != nil {
 		return nil, err
 	}

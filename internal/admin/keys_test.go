@@ -31,29 +31,29 @@ func (w *world) states() []adminclient.SigningKeyState {
 func TestSigningKeys(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		first := w.keys()
-		if len(first) != 1 || first[0].Alg != adminclient.ES256 || first[0].State != adminclient.Active || first[0].ActivatedAt == nil || first[0].RetiredAt != nil || first[0].RemovesAt != nil {
+		if len(first) != 1 || first[0].Alg != adminclient.ES256 || first[0].State != adminclient.SigningKeyStateActive || first[0].ActivatedAt == nil || first[0].RetiredAt != nil || first[0].RemovesAt != nil {
 			t.Fatalf("the first key = %+v", first)
 		}
-		rotated, err := w.api().RotateSigningKeyWithResponse(t.Context(), adminclient.SigningKeyRotate{})
+		rotated, err := w.api().RotateSigningKeyWithResponse(t.Context(), nil, adminclient.SigningKeyRotate{})
 		if err != nil || rotated.StatusCode() != 201 {
 			t.Fatalf("RotateSigningKey = %v, %s", err, rotated.Body)
 		}
 		k := rotated.JSON201
-		if k.State != adminclient.Pending || k.Alg != adminclient.ES256 || k.ActivatedAt != nil || k.Kid == first[0].Kid || k.ActivatesAt.Sub(k.CreatedAt) != tokens.DefaultSchedule.Publish {
+		if k.State != adminclient.SigningKeyStatePending || k.Alg != adminclient.ES256 || k.ActivatedAt != nil || k.Kid == first[0].Kid || k.ActivatesAt.Sub(k.CreatedAt) != tokens.DefaultSchedule.Publish {
 			t.Errorf("RotateSigningKey = %+v, want a pending ES256 key that signs in %v", k, tokens.DefaultSchedule.Publish)
 		}
 		w.do("DELETE", "/signing-keys/"+k.Kid, "").is(204)
 
 		var now adminclient.SigningKey
 		w.do("POST", "/signing-keys/rotate", `{"now":true}`).is(201).into(&now)
-		if now.State != adminclient.Active || now.ActivatedAt == nil {
+		if now.State != adminclient.SigningKeyStateActive || now.ActivatedAt == nil {
 			t.Errorf("rotate now = %+v, want an active key", now)
 		}
-		if got := w.states(); !slices.Equal(got, []adminclient.SigningKeyState{adminclient.Active, adminclient.Retired}) {
+		if got := w.states(); !slices.Equal(got, []adminclient.SigningKeyState{adminclient.SigningKeyStateActive, adminclient.SigningKeyStateRetired}) {
 			t.Errorf("after a rotation at once the keys are %v, want active, retired", got)
 		}
 		for _, k := range w.keys() {
-			if k.State == adminclient.Retired && (k.RetiredAt == nil || k.RemovesAt == nil || !k.RemovesAt.After(*k.RetiredAt)) {
+			if k.State == adminclient.SigningKeyStateRetired && (k.RetiredAt == nil || k.RemovesAt == nil || !k.RemovesAt.After(*k.RetiredAt)) {
 				t.Errorf("the retired key = %+v, want its times", k)
 			}
 		}
@@ -93,7 +93,7 @@ func TestDeleteSigningKey(t *testing.T) {
 
 		w.raw = w.token(w.root, "wardkey:write")
 		w.do("DELETE", "/signing-keys/"+kid, "").isProblem(404, "not-found")
-		if got := w.keys(); len(got) != 1 || got[0].Kid == kid || got[0].State != adminclient.Active {
+		if got := w.keys(); len(got) != 1 || got[0].Kid == kid || got[0].State != adminclient.SigningKeyStateActive {
 			t.Errorf("the keys are %+v, want a new active one", got)
 		}
 	})

@@ -5,13 +5,15 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/sections"
 )
 
 func (h endpoints) keyspaces() resource[sections.Keyspace, wire.Keyspace] {
 	return resource[sections.Keyspace, wire.Keyspace]{
-		db: h.DB, cursorKey: h.CursorKey, list: "keyspaces",
-		one: h.Sections.Keyspace, page: pointers(h.Sections.Keyspaces), show: showKeyspace,
+		Handler: h.Handler, list: "keyspaces",
+		target: func(k *sections.Keyspace) audit.Target { return audit.Target{Kind: "keyspace", ID: k.ID, Name: k.Name} },
+		one:    h.Sections.Keyspace, page: pointers(h.Sections.Keyspaces), show: showKeyspace,
 		position: func(k *sections.Keyspace) (time.Time, string) { return k.CreatedAt, k.ID },
 	}
 }

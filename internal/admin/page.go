@@ -23,7 +23,7 @@ const (
 )
 
 // pageParams are the same for every list.
-type pageParams wire.ListClientsParams
+type pageParams wire.ListSectionsParams
 
 // page is what of a list is asked for.
 func (p pageParams) page(key []byte, list string) (page sections.Page, err error) {

@@ -37,6 +37,13 @@ var (
 	notFound           = kind{http.StatusNotFound, "not-found", "There is no such thing"}
 	notAllowed         = kind{http.StatusMethodNotAllowed, "method-not-allowed", "That cannot be done here"}
 	taken              = kind{http.StatusConflict, "taken", "The id is taken"}
+	noRotation         = kind{http.StatusConflict, "no-rotation", "The client has not two live secrets"}
+	alreadyDone        = kind{http.StatusConflict, "already-done", "The request was done already"}
+	keyReused          = kind{http.StatusUnprocessableEntity, "key-reused", "The Idempotency-Key is another request's"}
+	lastOwner          = kind{http.StatusConflict, "last-owner", "There must be an owner"}
+	changedSince       = kind{http.StatusConflict, "changed-since", "It is no longer what the dry run said"}
+	tooMany            = kind{http.StatusTooManyRequests, "too-many", "Too many tries"}
+	passwordChange     = kind{http.StatusForbidden, "password-change", "Another password must be chosen"}
 	twoSecrets         = kind{http.StatusConflict, "two-secrets", "The client has two live secrets"}
 	preconditionFailed = kind{http.StatusPreconditionFailed, "precondition-failed", "The resource has changed"}
 	tooLarge           = kind{http.StatusRequestEntityTooLarge, "too-large", "The body is too large"}
@@ -59,6 +66,7 @@ type problem struct {
 	kind   kind
 	detail string
 	errors []wire.FieldError
+	made   string // with alreadyDone: what the request made
 	header http.Header
 	cause  error // for the log: why in truth; nil if detail says it all
 }
@@ -160,6 +168,9 @@ func (p *problem) write(w http.ResponseWriter, id string) {
 	}
 	if id != "" {
 		body.RequestID = &id
+	}
+	if p.made != "" {
+		body.Made = &p.made
 	}
 	text, err := json.Marshal(body)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/internal/admin/wire"
-	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/sections"
 )
 
@@ -15,13 +15,14 @@ import (
 // generated type that tells of it. Whatever changes the store does so in one transaction, which
 // may run more than once.
 type resource[T, Shown any] struct {
-	db        *database.DB
-	cursorKey []byte
-	list      string // its path below base; cursors are bound to it
-	one       func(ctx context.Context, id string) (*T, error)
-	page      func(ctx context.Context, page sections.Page) ([]*T, error)
-	show      func(*T) Shown
-	position  func(*T) (created time.Time, id string)
+	*Handler
+	list     string                     // its path below base; cursors are bound to it
+	target   func(*T) audit.Target      // what the audit log calls it
+	client   func(*T) (clientID string) // that it is about; nil for none
+	one      func(ctx context.Context, id string) (*T, error)
+	page     func(ctx context.Context, page sections.Page) ([]*T, error)
+	show     func(*T) Shown
+	position func(*T) (created time.Time, id string)
 }
 
 // location is the path of one of them.
@@ -32,7 +33,7 @@ func (r resource[T, Shown]) location(thing *T) string {
 
 // items returns a page, and the cursor of the one after it, nil at the end.
 func (r resource[T, Shown]) items(ctx context.Context, params pageParams) (items []Shown, next *string, err error) {
-	page, err := params.page(r.cursorKey, r.list)
+	page, err := params.page(r.CursorKey, r.list)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -44,7 +45,7 @@ func (r resource[T, Shown]) items(ctx context.Context, params pageParams) (items
 	if len(found) == page.Limit {
 		found = found[:page.Limit-1]
 		at, id := r.position(found[len(found)-1])
-		next = new(cursor(r.cursorKey, r.list, at, id))
+		next = new(cursor(r.CursorKey, r.list, at, id))
 	}
 	items = make([]Shown, len(found))
 	for i, thing := range found {
@@ -63,31 +64,50 @@ func (r resource[T, Shown]) read(ctx context.Context, id string) (shown Shown, t
 	return shown, etag(shown), nil
 }
 
-// create saves a new one.
+// create saves a new one, once for each Idempotency-Key.
 func (r resource[T, Shown]) create(ctx context.Context, thing *T, save func(context.Context, *T) error) (shown Shown, tag string, err error) {
-	err = r.db.Transact(ctx, func(ctx context.Context) error { return save(ctx, thing) })
-	if err != nil {
-		return shown, "", err
+	err = r.DB.Transact(ctx, func(ctx context.Context) error {
+		if err := once(ctx, r.DB); err != nil {
+			return err
+		}
+		if err := save(ctx, thing); err != nil {
+			return err
+		}
+		shown = r.show(thing)
+		_, id := r.position(thing)
+		if err := made(ctx, r.DB, id); err != nil {
+			return err
+		}
+		return r.audited(ctx, "create", thing, nil, shown)
+	})
+	return shown, etag(shown), err
+}
+
+// audited records what was done to one.
+func (r resource[T, Shown]) audited(ctx context.Context, action string, thing *T, before, after any) error {
+	clientID := ""
+	if r.client != nil {
+		clientID = r.client(thing)
 	}
-	shown = r.show(thing)
-	return shown, etag(shown), nil
+	return r.record(ctx, action, r.target(thing), clientID, before, after)
 }
 
 // update changes one if it is as match says.
 func (r resource[T, Shown]) update(ctx context.Context, id string, match *string, change func(context.Context, *T) error) (shown Shown, tag string, err error) {
-	err = r.db.Transact(ctx, func(ctx context.Context) error {
+	err = r.DB.Transact(ctx, func(ctx context.Context) error {
 		thing, err := r.one(ctx, id)
 		if err != nil {
 			return err
 		}
-		if err := ifMatch(match, etag(r.show(thing))); err != nil {
+		before := r.show(thing)
+		if err := ifMatch(match, etag(before)); err != nil {
 			return err
 		}
 		if err := change(ctx, thing); err != nil {
 			return err
 		}
 		shown = r.show(thing)
-		return nil
+		return r.audited(ctx, "update", thing, before, shown)
 	})
 	return shown, etag(shown), err
 }
@@ -102,18 +122,22 @@ var errDryRun = errors.New("a dry run is rolled back")
 // otherwise it returns nil.
 func (r resource[T, Shown]) remove(ctx context.Context, id string, params deleteParams, take func(context.Context, *T) (wire.Preview, error)) (*wire.Preview, error) {
 	var done wire.Preview
-	err := r.db.Transact(ctx, func(ctx context.Context) error {
+	err := r.DB.Transact(ctx, func(ctx context.Context) error {
 		thing, err := r.one(ctx, id)
 		if err != nil {
 			return err
 		}
-		if err := ifMatch(params.IfMatch, etag(r.show(thing))); err != nil {
+		before := r.show(thing)
+		if err := ifMatch(params.IfMatch, etag(before)); err != nil {
 			return err
 		}
-		if done, err = take(ctx, thing); err == nil && params.dry() {
-			err = errDryRun
+		if done, err = take(ctx, thing); err != nil {
+			return err
 		}
-		return err
+		if params.dry() {
+			return errDryRun
+		}
+		return r.audited(ctx, "delete", thing, before, nil)
 	})
 	if errors.Is(err, errDryRun) {
 		return complete(done), nil

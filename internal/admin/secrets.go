@@ -7,6 +7,7 @@ import (
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/sections"
 )
 
@@ -17,7 +18,8 @@ const maxOverlap = 90 * 24 * time.Hour
 func (h endpoints) secrets(clientID string) resource[clients.Credential, wire.Secret] {
 	position := func(c *clients.Credential) (time.Time, string) { return c.CreatedAt, c.ID }
 	return resource[clients.Credential, wire.Secret]{
-		db: h.DB, cursorKey: h.CursorKey, list: "clients/" + clientID + "/secrets", show: showSecret, position: position,
+		Handler: h.Handler, list: "clients/" + clientID + "/secrets", show: showSecret, position: position,
+		target: secretTarget, client: func(*clients.Credential) string { return clientID },
 		one: func(ctx context.Context, id string) (*clients.Credential, error) {
 			client, err := h.Clients.Client(ctx, clientID)
 			if err != nil {
@@ -43,6 +45,11 @@ func (h endpoints) secrets(clientID string) resource[clients.Credential, wire.Se
 	}
 }
 
+// secretTarget is what the audit log calls a secret: its name is the hint.
+func secretTarget(c *clients.Credential) audit.Target {
+	return audit.Target{Kind: "secret", ID: c.ID, Name: c.Hint}
+}
+
 func showSecret(c *clients.Credential) wire.Secret {
 	return wire.Secret{
 		ID: c.ID, Hint: c.Hint, CreatedAt: stamp(c.CreatedAt),
@@ -56,7 +63,13 @@ func (h endpoints) ListSecrets(ctx context.Context, req wire.ListSecretsRequestO
 	if err != nil {
 		return nil, err
 	}
-	return wire.ListSecrets200JSONResponse{Items: items, Next: next}, nil
+	answer := wire.ListSecrets200JSONResponse{Items: []wire.SecretInUse{}, Next: next}
+	for _, s := range items {
+		answer.Items = append(answer.Items, wire.SecretInUse{
+			ID: s.ID, Hint: s.Hint, CreatedAt: s.CreatedAt, LastUsedAt: s.LastUsedAt, ExpiresAt: s.ExpiresAt,
+		})
+	}
+	return answer, nil
 }
 
 // AddSecret answers POST /clients/{id}/secrets.

@@ -27,7 +27,7 @@ func TestSecrets(t *testing.T) {
 		w.setUp()
 		api := w.api()
 		c := w.register(`{"name":"n","sections":["nordic"],"permissions":{"email":["read"]}}`)
-		added, err := api.AddSecretWithResponse(t.Context(), c.ID, adminclient.SecretCreate{})
+		added, err := api.AddSecretWithResponse(t.Context(), c.ID, nil, adminclient.SecretCreate{})
 		if err != nil || added.StatusCode() != 201 {
 			t.Fatalf("AddSecret = %v, %s", err, added.Body)
 		}

@@ -5,13 +5,15 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/sections"
 )
 
 func (h endpoints) sections() resource[sections.Section, wire.Section] {
 	return resource[sections.Section, wire.Section]{
-		db: h.DB, cursorKey: h.CursorKey, list: "sections",
-		one: h.Sections.Section, page: pointers(h.Sections.Sections), show: showSection,
+		Handler: h.Handler, list: "sections",
+		target: func(s *sections.Section) audit.Target { return audit.Target{Kind: "section", ID: s.ID, Name: s.Name} },
+		one:    h.Sections.Section, page: pointers(h.Sections.Sections), show: showSection,
 		position: func(s *sections.Section) (time.Time, string) { return s.CreatedAt, s.ID },
 	}
 }

@@ -12,7 +12,7 @@ import (
 func TestSections(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		api := w.api()
-		made, err := api.CreateSectionWithResponse(t.Context(), adminclient.SectionCreate{ID: "nordic", Name: "  Nordic "})
+		made, err := api.CreateSectionWithResponse(t.Context(), nil, adminclient.SectionCreate{ID: "nordic", Name: "  Nordic "})
 		if err != nil || made.StatusCode() != 201 {
 			t.Fatalf("CreateSection = %v, %s", err, made.Body)
 		}

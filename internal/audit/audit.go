@@ -73,10 +73,12 @@ type Target struct {
 }
 
 // A Change is a member of the target before and after the act; either is absent if there was or
-// is none. No secret ever stands in one.
+// is none. Where only a part of a list went away with something else, that part is Taken. No
+// secret ever stands in one.
 type Change struct {
 	Before any `json:"before,omitempty"`
 	After  any `json:"after,omitempty"`
+	Taken  any `json:"taken,omitempty"`
 }
 
 // An Event tells of one act. Its JSON is what the API shows, what an export holds, and what its

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,42 +39,66 @@ type Act struct {
 // Record adds an event in the transaction of ctx, in which the act itself happens; outside of one
 // it is a transaction by itself.
 func (l *Log) Record(ctx context.Context, acts ...Act) error {
-	return l.db.Transact(ctx, func(ctx context.Context) error {
-		for _, act := range acts {
-			if err := l.add(ctx, act); err != nil {
-				return fmt.Errorf("record %s in the audit log: %w", act.Action, err)
+	if len(acts) == 0 {
+		return nil
+	}
+	err := l.db.Transact(ctx, func(ctx context.Context) error {
+		// Whoever adds moves the end first, so that of two at once one waits or begins anew.
+		var last Event
+		err := l.db.QueryRow(ctx, `UPDATE audit_head SET seq = seq + $1 WHERE id = 1 RETURNING seq - $1, hash`, len(acts)).Scan(&last.Seq, &last.Hash)
+		if err != nil {
+			return err
+		}
+		for some := range slices.Chunk(acts, maxRows) {
+			if last, err = l.add(ctx, last, some); err != nil {
+				return err
 			}
 		}
-		return nil
+		_, err = l.db.Exec(ctx, `UPDATE audit_head SET hash = $1, seal = $2 WHERE id = 1`, last.Hash, mac(l.key, sealedHead, last.Seq, last.Hash))
+		return err
 	})
+	if err != nil {
+		return fmt.Errorf("record %s in the audit log: %w", acts[0].Action, err)
+	}
+	return nil
 }
 
-func (l *Log) add(ctx context.Context, act Act) error {
-	changes, err := compact(act.Changes)
-	if err != nil {
-		return err
-	}
+// maxRows is how many events one statement writes.
+const maxRows = 100
+
+// add writes events behind the last one, and returns the one that is last then.
+func (l *Log) add(ctx context.Context, last Event, acts []Act) (Event, error) {
 	origin := From(ctx)
-	e := Event{
-		ID: rand.Text(), At: act.At.UTC().Truncate(time.Second), Actor: origin.Actor, Action: act.Action,
-		Target: act.Target, ClientID: act.ClientID, Changes: changes, IP: origin.IP, RequestID: origin.RequestID,
+	var rows []string
+	var args []any
+	for _, act := range acts {
+		changes, err := compact(act.Changes)
+		if err != nil {
+			return last, err
+		}
+		e := Event{
+			Seq: last.Seq + 1, ID: rand.Text(), At: act.At.UTC().Truncate(time.Second), Actor: origin.Actor, Action: act.Action,
+			Target: act.Target, ClientID: act.ClientID, Changes: changes, IP: origin.IP, RequestID: origin.RequestID, Previous: last.Hash,
+		}
+		if e.Hash, err = e.sum(); err != nil {
+			return last, err
+		}
+		rows = append(rows, places(len(args), 16))
+		args = append(args, e.Seq, e.ID, database.At(e.At), e.Actor.Kind, e.Actor.ID, e.Actor.Name, e.Action, e.Target.Kind, e.Target.ID, e.Target.Name,
+			e.ClientID, string(e.Changes), e.IP, e.RequestID, e.Hash, mac(l.key, sealedEvent, e.Seq, e.Hash))
+		last = e
 	}
-	// Whoever adds takes the next number first, so that of two at once one waits or begins anew.
-	err = l.db.QueryRow(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash`).Scan(&e.Seq, &e.Previous)
-	if err != nil {
-		return err
+	_, err := l.db.Exec(ctx, `INSERT INTO audit_events (`+columns+`) VALUES `+strings.Join(rows, ", "), args...)
+	return last, err
+}
+
+// places are the n places of a row whose first is behind so many.
+func places(behind, n int) string {
+	row := make([]string, n)
+	for i := range row {
+		row[i] = "$" + strconv.Itoa(behind+i+1)
 	}
-	if e.Hash, err = e.sum(); err != nil {
-		return err
-	}
-	_, err = l.db.Exec(ctx, `INSERT INTO audit_events (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
-		e.Seq, e.ID, database.At(e.At), e.Actor.Kind, e.Actor.ID, e.Actor.Name, e.Action, e.Target.Kind, e.Target.ID, e.Target.Name,
-		e.ClientID, string(e.Changes), e.IP, e.RequestID, e.Hash, mac(l.key, sealedEvent, e.Seq, e.Hash))
-	if err != nil {
-		return err
-	}
-	_, err = l.db.Exec(ctx, `UPDATE audit_head SET hash = $1, seal = $2 WHERE id = 1`, e.Hash, mac(l.key, sealedHead, e.Seq, e.Hash))
-	return err
+	return "(" + strings.Join(row, ", ") + ")"
 }
 
 // compact is the JSON of changes, in the order of their members.

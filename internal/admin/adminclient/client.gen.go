@@ -17,14 +17,31 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AuditActorKind.
+const (
+	AuditActorKindAdmin       AuditActorKind = "admin"
+	AuditActorKindClient      AuditActorKind = "client"
+	AuditActorKindCommandLine AuditActorKind = "command_line"
+	AuditActorKindNobody      AuditActorKind = "nobody"
+	AuditActorKindServer      AuditActorKind = "server"
+)
+
 // Defines values for PreviewKind.
 const (
+	PreviewKindAdmin      PreviewKind = "admin"
 	PreviewKindCapability PreviewKind = "capability"
 	PreviewKindClient     PreviewKind = "client"
 	PreviewKindKeyspace   PreviewKind = "keyspace"
 	PreviewKindSecret     PreviewKind = "secret"
 	PreviewKindSection    PreviewKind = "section"
 	PreviewKindSigningKey PreviewKind = "signing_key"
+)
+
+// Defines values for Role.
+const (
+	RoleAdmin  Role = "admin"
+	RoleOwner  Role = "owner"
+	RoleViewer Role = "viewer"
 )
 
 // Defines values for SigningKeyAlg.
@@ -36,13 +53,212 @@ const (
 
 // Defines values for SigningKeyState.
 const (
-	Active  SigningKeyState = "active"
-	Pending SigningKeyState = "pending"
-	Retired SigningKeyState = "retired"
+	SigningKeyStateActive  SigningKeyState = "active"
+	SigningKeyStatePending SigningKeyState = "pending"
+	SigningKeyStateRetired SigningKeyState = "retired"
+)
+
+// Defines values for ByState.
+const (
+	ByStateActive   ByState = "active"
+	ByStateDisabled ByState = "disabled"
+	ByStateExpired  ByState = "expired"
+)
+
+// Defines values for DeleteClientsParamsState.
+const (
+	DeleteClientsParamsStateActive   DeleteClientsParamsState = "active"
+	DeleteClientsParamsStateDisabled DeleteClientsParamsState = "disabled"
+	DeleteClientsParamsStateExpired  DeleteClientsParamsState = "expired"
+)
+
+// Defines values for ListClientsParamsState.
+const (
+	ListClientsParamsStateActive   ListClientsParamsState = "active"
+	ListClientsParamsStateDisabled ListClientsParamsState = "disabled"
+	ListClientsParamsStateExpired  ListClientsParamsState = "expired"
+)
+
+// Defines values for ListClientsParamsSort.
+const (
+	ListClientsParamsSortCreatedAt       ListClientsParamsSort = "created_at"
+	ListClientsParamsSortExpiresAt       ListClientsParamsSort = "expires_at"
+	ListClientsParamsSortLastUsedAt      ListClientsParamsSort = "last_used_at"
+	ListClientsParamsSortMinusCreatedAt  ListClientsParamsSort = "-created_at"
+	ListClientsParamsSortMinusExpiresAt  ListClientsParamsSort = "-expires_at"
+	ListClientsParamsSortMinusLastUsedAt ListClientsParamsSort = "-last_used_at"
+	ListClientsParamsSortMinusName       ListClientsParamsSort = "-name"
+	ListClientsParamsSortName            ListClientsParamsSort = "name"
 )
 
 // Actions defines model for Actions.
 type Actions = []string
+
+// AddressList defines model for AddressList.
+type AddressList struct {
+	Items []AddressUse `json:"items"`
+}
+
+// AddressUse defines model for AddressUse.
+type AddressUse struct {
+	// Address Empty for all beyond the first hundred of an hour.
+	Address    string    `json:"address"`
+	LastUsedAt time.Time `json:"last_used_at"`
+	Uses       int64     `json:"uses"`
+}
+
+// Admin defines model for Admin.
+type Admin struct {
+	CreatedAt    time.Time  `json:"created_at"`
+	Email        string     `json:"email"`
+	ID           string     `json:"id"`
+	LastSignInAt *time.Time `json:"last_sign_in_at"`
+
+	// OneTimePassword The password must be changed at the next sign-in.
+	OneTimePassword bool `json:"one_time_password"`
+
+	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+	Role Role `json:"role"`
+}
+
+// AdminCreate defines model for AdminCreate.
+type AdminCreate struct {
+	Email string `json:"email"`
+
+	// Password At least 12 characters, and not the e-mail.
+	Password *string `json:"password,omitempty"`
+
+	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+	Role Role `json:"role"`
+}
+
+// AdminCreated defines model for AdminCreated.
+type AdminCreated struct {
+	CreatedAt    time.Time  `json:"created_at"`
+	Email        string     `json:"email"`
+	ID           string     `json:"id"`
+	LastSignInAt *time.Time `json:"last_sign_in_at"`
+
+	// OneTimePassword The password must be changed at the next sign-in.
+	OneTimePassword bool `json:"one_time_password"`
+
+	// Password The one-time password, if none was given. It is shown here and never again.
+	Password *string `json:"password,omitempty"`
+
+	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+	Role Role `json:"role"`
+}
+
+// AdminList defines model for AdminList.
+type AdminList struct {
+	Items []Admin `json:"items"`
+	Next  *string `json:"next,omitempty"`
+}
+
+// AdminPatch defines model for AdminPatch.
+type AdminPatch struct {
+	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+	Role *Role `json:"role,omitempty"`
+}
+
+// AuditActor defines model for AuditActor.
+type AuditActor struct {
+	ID   string         `json:"id"`
+	Kind AuditActorKind `json:"kind"`
+
+	// Name As it was then.
+	Name *string `json:"name,omitempty"`
+}
+
+// AuditActorKind defines model for AuditActor.Kind.
+type AuditActorKind string
+
+// AuditChange defines model for AuditChange.
+type AuditChange struct {
+	After  interface{} `json:"after,omitempty"`
+	Before interface{} `json:"before,omitempty"`
+
+	// Taken What went away of a list with something else.
+	Taken interface{} `json:"taken,omitempty"`
+}
+
+// AuditEvent defines model for AuditEvent.
+type AuditEvent struct {
+	// Action Examples: client.create
+	Action string     `json:"action"`
+	Actor  AuditActor `json:"actor"`
+	At     time.Time  `json:"at"`
+
+	// Changes Members of the target, each with `before` and `after` as far as there was or is one. Never a secret.
+	Changes map[string]AuditChange `json:"changes"`
+
+	// ClientID The client that it is about.
+	ClientID *string `json:"client_id,omitempty"`
+
+	// Hash SHA-256, in hex, of this event as JSON without it.
+	Hash string  `json:"hash"`
+	ID   string  `json:"id"`
+	IP   *string `json:"ip,omitempty"`
+
+	// Previous The hash of the event before it.
+	Previous  string  `json:"previous"`
+	RequestID *string `json:"request_id,omitempty"`
+
+	// Seq 1, 2, 3 … without a gap.
+	Seq    int64       `json:"seq"`
+	Target AuditTarget `json:"target"`
+}
+
+// AuditEventList defines model for AuditEventList.
+type AuditEventList struct {
+	Items []AuditEvent `json:"items"`
+	Next  *string      `json:"next,omitempty"`
+}
+
+// AuditFault Where the log first is not as it was written.
+type AuditFault struct {
+	Reason string `json:"reason"`
+	Seq    int64  `json:"seq"`
+}
+
+// AuditTarget defines model for AuditTarget.
+type AuditTarget struct {
+	ID   string `json:"id"`
+	Kind string `json:"kind"`
+
+	// Name As it was then.
+	Name *string `json:"name,omitempty"`
+}
+
+// AuditVerification defines model for AuditVerification.
+type AuditVerification struct {
+	// Events How many events are as they were written.
+	Events int64 `json:"events"`
+
+	// Fault Where the log first is not as it was written.
+	Fault *AuditFault `json:"fault,omitempty"`
+
+	// Whole True if the log is as it was written.
+	Whole bool `json:"whole"`
+}
+
+// BulkDeleted defines model for BulkDeleted.
+type BulkDeleted struct {
+	ID         string     `json:"id"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+	Name       string     `json:"name"`
+}
+
+// BulkPreview defines model for BulkPreview.
+type BulkPreview struct {
+	ClientsDeleted []BulkDeleted `json:"clients_deleted"`
+
+	// Confirm Stands for just these clients.
+	Confirm string `json:"confirm"`
+
+	// DryRun Always true.
+	DryRun bool `json:"dry_run"`
+}
 
 // Capability defines model for Capability.
 type Capability struct {
@@ -213,6 +429,20 @@ type ClientList struct {
 // ClientPatch defines model for ClientPatch.
 type ClientPatch = Patch
 
+// DeletedClient defines model for DeletedClient.
+type DeletedClient struct {
+	DeletedAt time.Time `json:"deleted_at"`
+	DeletedBy string    `json:"deleted_by"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+}
+
+// DeletedClientList defines model for DeletedClientList.
+type DeletedClientList struct {
+	Items []DeletedClient `json:"items"`
+	Next  *string         `json:"next,omitempty"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	Detail string `json:"detail"`
@@ -268,6 +498,20 @@ type KeyspacePatch = Patch
 // unique.
 type Name = string
 
+// OneTimePassword defines model for OneTimePassword.
+type OneTimePassword struct {
+	// Password It is shown here and never again.
+	Password string `json:"password"`
+}
+
+// PasswordChange defines model for PasswordChange.
+type PasswordChange struct {
+	CurrentPassword string `json:"current_password"`
+
+	// NewPassword At least 12 characters, and not the e-mail.
+	NewPassword string `json:"new_password"`
+}
+
 // Permissions Actions by keyspace or capability. `*` stands for every keyspace, `wardkey` for this server
 // itself, with the actions `read`, `write` and `introspect`.
 //
@@ -309,6 +553,9 @@ type Problem struct {
 	// Errors What is wrong with the body, member by member.
 	Errors []FieldError `json:"errors,omitempty"`
 
+	// Made With `already-done`: the id of what the request made.
+	Made *string `json:"made,omitempty"`
+
 	// RequestID Under which the server's log has the request.
 	RequestID *string `json:"request_id,omitempty"`
 	Status    int     `json:"status"`
@@ -317,6 +564,45 @@ type Problem struct {
 	// Type Examples: urn:wardkey:problem:invalid
 	Type string `json:"type"`
 }
+
+// Refusal defines model for Refusal.
+type Refusal struct {
+	// Address From where; empty if from too many to count apart.
+	Address string `json:"address"`
+
+	// At With `error_id`: when that request was made.
+	At *time.Time `json:"at,omitempty"`
+
+	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_expired, scope_not_held, scope_malformed, audience_unknown, malformed and others.
+	Cause string `json:"cause"`
+
+	// ClientID Null if no client has or had the id that was sent.
+	ClientID   *string `json:"client_id"`
+	ClientName *string `json:"client_name"`
+
+	// Count How often within the hour.
+	Count int64 `json:"count"`
+
+	// Cure What to do in a sentence.
+	Cure string `json:"cure"`
+
+	// Detail What it was about, such as a scope value; empty if nothing is known.
+	Detail string `json:"detail"`
+
+	// Explanation Why in a sentence.
+	Explanation string    `json:"explanation"`
+	FirstAt     time.Time `json:"first_at"`
+	LastAt      time.Time `json:"last_at"`
+}
+
+// RefusalList defines model for RefusalList.
+type RefusalList struct {
+	Items []Refusal `json:"items"`
+	Next  *string   `json:"next,omitempty"`
+}
+
+// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+type Role string
 
 // Secret defines model for Secret.
 type Secret struct {
@@ -355,10 +641,28 @@ type SecretCreated struct {
 	LastUsedAt *time.Time `json:"last_used_at"`
 }
 
+// SecretInUse defines model for SecretInUse.
+type SecretInUse struct {
+	// AddressesLastDay From how many addresses.
+	AddressesLastDay int       `json:"addresses_last_day"`
+	CreatedAt        time.Time `json:"created_at"`
+
+	// ExpiresAt From then on it opens nothing.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// Hint Its last four characters.
+	Hint       string     `json:"hint"`
+	ID         string     `json:"id"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+
+	// UsesLastDay How many tokens it got in the last 24 hours.
+	UsesLastDay int64 `json:"uses_last_day"`
+}
+
 // SecretList defines model for SecretList.
 type SecretList struct {
-	Items []Secret `json:"items"`
-	Next  *string  `json:"next,omitempty"`
+	Items []SecretInUse `json:"items"`
+	Next  *string       `json:"next,omitempty"`
 }
 
 // Section defines model for Section.
@@ -393,6 +697,36 @@ type SectionList struct {
 
 // SectionPatch defines model for SectionPatch.
 type SectionPatch = Patch
+
+// Session defines model for Session.
+type Session struct {
+	Admin     Admin     `json:"admin"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current It is the one that asks.
+	Current bool `json:"current"`
+
+	// ExpiresAt When it ends, if it is not used until then and not ended sooner.
+	ExpiresAt time.Time `json:"expires_at"`
+	ID        string    `json:"id"`
+	IP        string    `json:"ip"`
+
+	// SeenAt When it was last used, to the minute.
+	SeenAt    time.Time `json:"seen_at"`
+	UserAgent string    `json:"user_agent"`
+}
+
+// SessionList defines model for SessionList.
+type SessionList struct {
+	Items []Session `json:"items"`
+	Next  *string   `json:"next,omitempty"`
+}
+
+// SignIn defines model for SignIn.
+type SignIn struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
 
 // SigningKey defines model for SigningKey.
 type SigningKey struct {
@@ -436,11 +770,44 @@ type SigningKeyRotate struct {
 	Now *bool `json:"now,omitempty"`
 }
 
+// ByPermission defines model for byPermission.
+type ByPermission = string
+
+// BySection defines model for bySection.
+type BySection = string
+
+// ByState defines model for byState.
+type ByState string
+
+// ByText defines model for byText.
+type ByText = string
+
 // Cursor defines model for cursor.
 type Cursor = string
 
 // DryRun defines model for dryRun.
 type DryRun = bool
+
+// EventAction defines model for eventAction.
+type EventAction = string
+
+// EventActor defines model for eventActor.
+type EventActor = string
+
+// EventClient defines model for eventClient.
+type EventClient = string
+
+// EventSince defines model for eventSince.
+type EventSince = time.Time
+
+// EventUntil defines model for eventUntil.
+type EventUntil = time.Time
+
+// ExpiresBefore defines model for expiresBefore.
+type ExpiresBefore = time.Time
+
+// IdempotencyKey defines model for idempotencyKey.
+type IdempotencyKey = string
 
 // IfMatch defines model for ifMatch.
 type IfMatch = string
@@ -454,6 +821,89 @@ type Limit = int
 // Resource defines model for resource.
 type Resource = string
 
+// UnusedSince defines model for unusedSince.
+type UnusedSince = time.Time
+
+// ListAdminsParams defines parameters for ListAdmins.
+type ListAdminsParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateAdminParams defines parameters for CreateAdmin.
+type CreateAdminParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteAdminParams defines parameters for DeleteAdmin.
+type DeleteAdminParams struct {
+	// DryRun True says what would be done, and does nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReadAdminParams defines parameters for ReadAdmin.
+type ReadAdminParams struct {
+	// IfNoneMatch Answer 304 if the resource still has one of these entity tags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateAdminParams defines parameters for UpdateAdmin.
+type UpdateAdminParams struct {
+	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ResetPasswordParams defines parameters for ResetPassword.
+type ResetPasswordParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListAuditEventsParams defines parameters for ListAuditEvents.
+type ListAuditEventsParams struct {
+	// Client The id of a client, for what was done to it and by it.
+	Client *EventClient `form:"client,omitempty" json:"client,omitempty"`
+
+	// Actor Who did it, by id, by e-mail or by kind.
+	Actor *EventActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action What was done, such as `client.create`; or `client` for all that was done to clients.
+	Action *EventAction `form:"action,omitempty" json:"action,omitempty"`
+	Since  *EventSince  `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Not itself.
+	Until *EventUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ExportAuditEventsParams defines parameters for ExportAuditEvents.
+type ExportAuditEventsParams struct {
+	// Client The id of a client, for what was done to it and by it.
+	Client *EventClient `form:"client,omitempty" json:"client,omitempty"`
+
+	// Actor Who did it, by id, by e-mail or by kind.
+	Actor *EventActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action What was done, such as `client.create`; or `client` for all that was done to clients.
+	Action *EventAction `form:"action,omitempty" json:"action,omitempty"`
+	Since  *EventSince  `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Not itself.
+	Until *EventUntil `form:"until,omitempty" json:"until,omitempty"`
+}
+
 // ListCapabilitiesParams defines parameters for ListCapabilities.
 type ListCapabilitiesParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -461,6 +911,12 @@ type ListCapabilitiesParams struct {
 
 	// Cursor The `next` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateCapabilityParams defines parameters for CreateCapability.
+type CreateCapabilityParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteCapabilityParams defines parameters for DeleteCapability.
@@ -484,13 +940,77 @@ type UpdateCapabilityParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// DeleteClientsParams defines parameters for DeleteClients.
+type DeleteClientsParams struct {
+	// Q A part of the name, of the id or of the description, in whatever case.
+	Q *ByText `form:"q,omitempty" json:"q,omitempty"`
+
+	// Section The id of a Section that they may work in, by its name or by `*`.
+	Section *BySection `form:"section,omitempty" json:"section,omitempty"`
+
+	// Permission A permission that they hold, such as `email:read`, by its name or by `*:read`.
+	Permission *ByPermission `form:"permission,omitempty" json:"permission,omitempty"`
+
+	// State Whether they get tokens, or why not.
+	State *DeleteClientsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// ExpiresBefore They end before this time, or have ended.
+	ExpiresBefore *ExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+
+	// UnusedSince They got no token since this time, and were there before it.
+	UnusedSince *UnusedSince `form:"unused_since,omitempty" json:"unused_since,omitempty"`
+
+	// DryRun True says what would be done, and does nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Confirm What the dry run answered.
+	Confirm *string `form:"confirm,omitempty" json:"confirm,omitempty"`
+}
+
+// DeleteClientsParamsState defines parameters for DeleteClients.
+type DeleteClientsParamsState string
+
 // ListClientsParams defines parameters for ListClients.
 type ListClientsParams struct {
+	// Q A part of the name, of the id or of the description, in whatever case.
+	Q *ByText `form:"q,omitempty" json:"q,omitempty"`
+
+	// Section The id of a Section that they may work in, by its name or by `*`.
+	Section *BySection `form:"section,omitempty" json:"section,omitempty"`
+
+	// Permission A permission that they hold, such as `email:read`, by its name or by `*:read`.
+	Permission *ByPermission `form:"permission,omitempty" json:"permission,omitempty"`
+
+	// State Whether they get tokens, or why not.
+	State *ListClientsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// ExpiresBefore They end before this time, or have ended.
+	ExpiresBefore *ExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+
+	// UnusedSince They got no token since this time, and were there before it.
+	UnusedSince *UnusedSince `form:"unused_since,omitempty" json:"unused_since,omitempty"`
+
+	// Sort What the list is ordered by; with `-` in front from the greatest down. By `last_used_at`,
+	// what was never used comes first; by `expires_at`, what never ends comes last.
+	Sort *ListClientsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
 	// Limit How many items at most; over 200 counts as 200.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListClientsParamsState defines parameters for ListClients.
+type ListClientsParamsState string
+
+// ListClientsParamsSort defines parameters for ListClients.
+type ListClientsParamsSort string
+
+// CreateClientParams defines parameters for CreateClient.
+type CreateClientParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteClientParams defines parameters for DeleteClient.
@@ -514,6 +1034,27 @@ type UpdateClientParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CancelRotationParams defines parameters for CancelRotation.
+type CancelRotationParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListClientRefusalsParams defines parameters for ListClientRefusals.
+type ListClientRefusalsParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// RevokeTokensParams defines parameters for RevokeTokens.
+type RevokeTokensParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListSecretsParams defines parameters for ListSecrets.
 type ListSecretsParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -521,6 +1062,12 @@ type ListSecretsParams struct {
 
 	// Cursor The `next` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// AddSecretParams defines parameters for AddSecret.
+type AddSecretParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteSecretParams defines parameters for DeleteSecret.
@@ -532,6 +1079,18 @@ type DeleteSecretParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListDeletedClientsParams defines parameters for ListDeletedClients.
+type ListDeletedClientsParams struct {
+	// Q A part of the name, of the id or of the description, in whatever case.
+	Q *ByText `form:"q,omitempty" json:"q,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListKeyspacesParams defines parameters for ListKeyspaces.
 type ListKeyspacesParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -539,6 +1098,12 @@ type ListKeyspacesParams struct {
 
 	// Cursor The `next` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateKeyspaceParams defines parameters for CreateKeyspace.
+type CreateKeyspaceParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteKeyspaceParams defines parameters for DeleteKeyspace.
@@ -562,6 +1127,22 @@ type UpdateKeyspaceParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListRefusalsParams defines parameters for ListRefusals.
+type ListRefusalsParams struct {
+	ErrorID *string `form:"error_id,omitempty" json:"error_id,omitempty"`
+
+	// Client A Client ID, of a deleted client or of none as well.
+	Client *string    `form:"client,omitempty" json:"client,omitempty"`
+	Cause  *string    `form:"cause,omitempty" json:"cause,omitempty"`
+	Since  *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListSectionsParams defines parameters for ListSections.
 type ListSectionsParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -569,6 +1150,12 @@ type ListSectionsParams struct {
 
 	// Cursor The `next` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateSectionParams defines parameters for CreateSection.
+type CreateSectionParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteSectionParams defines parameters for DeleteSection.
@@ -592,6 +1179,18 @@ type UpdateSectionParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Admin The id of an admin, to see only theirs.
+	Admin *string `form:"admin,omitempty" json:"admin,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListSigningKeysParams defines parameters for ListSigningKeys.
 type ListSigningKeysParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -599,6 +1198,12 @@ type ListSigningKeysParams struct {
 
 	// Cursor The `next` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// RotateSigningKeyParams defines parameters for RotateSigningKey.
+type RotateSigningKeyParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteSigningKeyParams defines parameters for DeleteSigningKey.
@@ -609,6 +1214,15 @@ type DeleteSigningKeyParams struct {
 	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// CreateAdminJSONRequestBody defines body for CreateAdmin for application/json ContentType.
+type CreateAdminJSONRequestBody = AdminCreate
+
+// UpdateAdminJSONRequestBody defines body for UpdateAdmin for application/json ContentType.
+type UpdateAdminJSONRequestBody = AdminPatch
+
+// UpdateAdminApplicationMergePatchPlusJSONRequestBody defines body for UpdateAdmin for application/merge-patch+json ContentType.
+type UpdateAdminApplicationMergePatchPlusJSONRequestBody = AdminPatch
 
 // CreateCapabilityJSONRequestBody defines body for CreateCapability for application/json ContentType.
 type CreateCapabilityJSONRequestBody = CapabilityCreate
@@ -648,6 +1262,12 @@ type UpdateSectionJSONRequestBody = SectionPatch
 
 // UpdateSectionApplicationMergePatchPlusJSONRequestBody defines body for UpdateSection for application/merge-patch+json ContentType.
 type UpdateSectionApplicationMergePatchPlusJSONRequestBody = SectionPatch
+
+// SignInJSONRequestBody defines body for SignIn for application/json ContentType.
+type SignInJSONRequestBody = SignIn
+
+// ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
+type ChangePasswordJSONRequestBody = PasswordChange
 
 // RotateSigningKeyJSONRequestBody defines body for RotateSigningKey for application/json ContentType.
 type RotateSigningKeyJSONRequestBody = SigningKeyRotate
@@ -726,6 +1346,93 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListAdmins List admins
+	//
+	// Corresponds with GET /admins (the `ListAdmins` operationId).
+	ListAdmins(ctx context.Context, params *ListAdminsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAdminWithBody Create an admin
+	//
+	// Without a `password`, the answer holds a one-time password, which no other answer ever does.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /admins (the `CreateAdmin` operationId).
+	CreateAdminWithBody(ctx context.Context, params *CreateAdminParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAdmin Create an admin
+	//
+	// Without a `password`, the answer holds a one-time password, which no other answer ever does.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /admins (the `CreateAdmin` operationId).
+	CreateAdmin(ctx context.Context, params *CreateAdminParams, body CreateAdminJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteAdmin Remove an admin
+	//
+	// Ends the admin's sessions. The last owner cannot be removed.
+	//
+	// Corresponds with DELETE /admins/{id} (the `DeleteAdmin` operationId).
+	DeleteAdmin(ctx context.Context, id Resource, params *DeleteAdminParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadAdmin Read an admin
+	//
+	// Corresponds with GET /admins/{id} (the `ReadAdmin` operationId).
+	ReadAdmin(ctx context.Context, id Resource, params *ReadAdminParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAdminWithBody Give an admin another role
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+	UpdateAdminWithBody(ctx context.Context, id Resource, params *UpdateAdminParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAdmin Give an admin another role
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+	UpdateAdmin(ctx context.Context, id Resource, params *UpdateAdminParams, body UpdateAdminJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAdminWithApplicationMergePatchPlusJSONBody Give an admin another role
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+	UpdateAdminWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateAdminParams, body UpdateAdminApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResetPassword Give an admin a one-time password
+	//
+	// The answer holds it, which no other answer ever does. The old password opens nothing any more,
+	// and the admin's sessions end.
+	//
+	// Corresponds with POST /admins/{id}/reset-password (the `ResetPassword` operationId).
+	ResetPassword(ctx context.Context, id Resource, params *ResetPasswordParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAuditEvents List what was done
+	//
+	// Newest first.
+	//
+	// Corresponds with GET /audit-events (the `ListAuditEvents` operationId).
+	ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportAuditEvents Export what was done as JSON lines
+	//
+	// Oldest first, each line an AuditEvent. An export without filters can be checked without this
+	// server: each event carries the hash of the one before it.
+	//
+	// Corresponds with GET /audit-events/export (the `ExportAuditEvents` operationId).
+	ExportAuditEvents(ctx context.Context, params *ExportAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyAuditEvents Check that the audit log is as it was written
+	//
+	// Goes through the whole log: no event was changed, taken out, put in or moved, each was written
+	// by a server, and the log ends where it did.
+	//
+	// Corresponds with GET /audit-events/verification (the `VerifyAuditEvents` operationId).
+	VerifyAuditEvents(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCapabilities List capabilities
 	//
 	// Corresponds with GET /capabilities (the `ListCapabilities` operationId).
@@ -736,14 +1443,14 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /capabilities (the `CreateCapability` operationId).
-	CreateCapabilityWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateCapabilityWithBody(ctx context.Context, params *CreateCapabilityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateCapability Create a capability
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /capabilities (the `CreateCapability` operationId).
-	CreateCapability(ctx context.Context, body CreateCapabilityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateCapability(ctx context.Context, params *CreateCapabilityParams, body CreateCapabilityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteCapability Delete a capability
 	//
@@ -787,7 +1494,16 @@ type ClientInterface interface {
 	// Corresponds with PATCH /capabilities/{id} (the `UpdateCapability` operationId).
 	UpdateCapabilityWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateCapabilityParams, body UpdateCapabilityApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListClients List clients
+	// DeleteClients Delete all clients that a filter finds
+	//
+	// At least one filter is needed. First with `dry_run=true`: the answer says which clients would be
+	// deleted, and a `confirm` that stands for just these. Then the same filter with this `confirm`
+	// deletes them, all or none; if the filter finds others by then, it deletes nothing (409).
+	//
+	// Corresponds with DELETE /clients (the `DeleteClients` operationId).
+	DeleteClients(ctx context.Context, params *DeleteClientsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListClients List clients, or find some
 	//
 	// Corresponds with GET /clients (the `ListClients` operationId).
 	ListClients(ctx context.Context, params *ListClientsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -799,7 +1515,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /clients (the `CreateClient` operationId).
-	CreateClientWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateClientWithBody(ctx context.Context, params *CreateClientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateClient Register a client
 	//
@@ -808,7 +1524,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /clients (the `CreateClient` operationId).
-	CreateClient(ctx context.Context, body CreateClientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateClient(ctx context.Context, params *CreateClientParams, body CreateClientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteClient Delete a client
 	//
@@ -843,7 +1559,30 @@ type ClientInterface interface {
 	// Corresponds with PATCH /clients/{id} (the `UpdateClient` operationId).
 	UpdateClientWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateClientParams, body UpdateClientApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListSecrets List a client's secrets
+	// CancelRotation Take a rotation back
+	//
+	// Ends the newer of the client's two live secrets, and gives the older one the end that it had
+	// before.
+	//
+	// Corresponds with POST /clients/{id}/cancel-rotation (the `CancelRotation` operationId).
+	CancelRotation(ctx context.Context, id Resource, params *CancelRotationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListClientRefusals Why token requests of a client were refused
+	//
+	// Newest first. The id may also be that of a deleted client.
+	//
+	// Corresponds with GET /clients/{id}/refusals (the `ListClientRefusals` operationId).
+	ListClientRefusals(ctx context.Context, id Resource, params *ListClientRefusalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeTokens Revoke every token that a client was given
+	//
+	// Tokens issued so far are worth nothing here at once, and where they are checked offline as soon
+	// as the status list is read again. The client and its secrets stay: it may ask for new tokens.
+	//
+	// Corresponds with POST /clients/{id}/revoke-tokens (the `RevokeTokens` operationId).
+	RevokeTokens(ctx context.Context, id Resource, params *RevokeTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSecrets List a client's secrets, with how they are used
 	//
 	// Corresponds with GET /clients/{id}/secrets (the `ListSecrets` operationId).
 	ListSecrets(ctx context.Context, id Resource, params *ListSecretsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -856,7 +1595,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /clients/{id}/secrets (the `AddSecret` operationId).
-	AddSecretWithBody(ctx context.Context, id Resource, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	AddSecretWithBody(ctx context.Context, id Resource, params *AddSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddSecret Give a client a second secret
 	//
@@ -866,7 +1605,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /clients/{id}/secrets (the `AddSecret` operationId).
-	AddSecret(ctx context.Context, id Resource, body AddSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	AddSecret(ctx context.Context, id Resource, params *AddSecretParams, body AddSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSecret End a secret
 	//
@@ -874,6 +1613,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /clients/{id}/secrets/{secret_id} (the `DeleteSecret` operationId).
 	DeleteSecret(ctx context.Context, id Resource, secretID string, params *DeleteSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSecretAddresses From where a secret was used in the last day
+	//
+	// The last used first, at most 200.
+	//
+	// Corresponds with GET /clients/{id}/secrets/{secret_id}/addresses (the `ListSecretAddresses` operationId).
+	ListSecretAddresses(ctx context.Context, id Resource, secretID string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDeletedClients List deleted clients
+	//
+	// Newest first. What is left of a client is its id, its name, and who deleted it when.
+	//
+	// Corresponds with GET /deleted-clients (the `ListDeletedClients` operationId).
+	ListDeletedClients(ctx context.Context, params *ListDeletedClientsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadDeletedClient Read what is left of a deleted client
+	//
+	// Corresponds with GET /deleted-clients/{id} (the `ReadDeletedClient` operationId).
+	ReadDeletedClient(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListKeyspaces List keyspaces
 	//
@@ -885,14 +1643,14 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /keyspaces (the `CreateKeyspace` operationId).
-	CreateKeyspaceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateKeyspaceWithBody(ctx context.Context, params *CreateKeyspaceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateKeyspace Create a keyspace
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /keyspaces (the `CreateKeyspace` operationId).
-	CreateKeyspace(ctx context.Context, body CreateKeyspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateKeyspace(ctx context.Context, params *CreateKeyspaceParams, body CreateKeyspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteKeyspace Delete a keyspace
 	//
@@ -933,6 +1691,15 @@ type ClientInterface interface {
 	// Corresponds with PATCH /keyspaces/{id} (the `UpdateKeyspace` operationId).
 	UpdateKeyspaceWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateKeyspaceParams, body UpdateKeyspaceApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListRefusals Why token requests were refused
+	//
+	// Newest first. Refusals are counted by client, cause, address and hour, and kept for seven days.
+	// With `error_id`, which the refused client was told, it is the one that the id belongs to, and
+	// `at` is when that request was made.
+	//
+	// Corresponds with GET /refusals (the `ListRefusals` operationId).
+	ListRefusals(ctx context.Context, params *ListRefusalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListSections List Sections
 	//
 	// Corresponds with GET /sections (the `ListSections` operationId).
@@ -943,14 +1710,14 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /sections (the `CreateSection` operationId).
-	CreateSectionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSectionWithBody(ctx context.Context, params *CreateSectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSection Create a Section
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /sections (the `CreateSection` operationId).
-	CreateSection(ctx context.Context, body CreateSectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSection(ctx context.Context, params *CreateSectionParams, body CreateSectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSection Delete a Section
 	//
@@ -985,6 +1752,68 @@ type ClientInterface interface {
 	// Corresponds with PATCH /sections/{id} (the `UpdateSection` operationId).
 	UpdateSectionWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateSectionParams, body UpdateSectionApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SignOut Sign out
+	//
+	// Corresponds with DELETE /session (the `SignOut` operationId).
+	SignOut(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadSession Read one's own session
+	//
+	// Corresponds with GET /session (the `ReadSession` operationId).
+	ReadSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SignInWithBody Sign in
+	//
+	// The answer sets the session's cookie. Whether there is no such admin or the password is wrong,
+	// the answer is the same 401; after some failures in a row, tries must wait (429).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /session (the `SignIn` operationId).
+	SignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SignIn Sign in
+	//
+	// The answer sets the session's cookie. Whether there is no such admin or the password is wrong,
+	// the answer is the same 401; after some failures in a row, tries must wait (429).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /session (the `SignIn` operationId).
+	SignIn(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePasswordWithBody Change one's own password
+	//
+	// Ends one's other sessions.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /session/password (the `ChangePassword` operationId).
+	ChangePasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePassword Change one's own password
+	//
+	// Ends one's other sessions.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /session/password (the `ChangePassword` operationId).
+	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSessions List where admins are signed in
+	//
+	// One's own sessions; an owner, or a token, sees those of all admins.
+	//
+	// Corresponds with GET /sessions (the `ListSessions` operationId).
+	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeSession End a session
+	//
+	// One's own; an owner, or a token with wardkey:write, may end any.
+	//
+	// Corresponds with DELETE /sessions/{id} (the `RevokeSession` operationId).
+	RevokeSession(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListSigningKeys List signing keys
 	//
 	// Corresponds with GET /signing-keys (the `ListSigningKeys` operationId).
@@ -998,7 +1827,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /signing-keys/rotate (the `RotateSigningKey` operationId).
-	RotateSigningKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RotateSigningKeyWithBody(ctx context.Context, params *RotateSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RotateSigningKey Make a new signing key
 	//
@@ -1008,7 +1837,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /signing-keys/rotate (the `RotateSigningKey` operationId).
-	RotateSigningKey(ctx context.Context, body RotateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RotateSigningKey(ctx context.Context, params *RotateSigningKeyParams, body RotateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSigningKey Delete a signing key that leaked
 	//
@@ -1017,6 +1846,213 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /signing-keys/{kid} (the `DeleteSigningKey` operationId).
 	DeleteSigningKey(ctx context.Context, kid string, params *DeleteSigningKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ListAdmins List admins
+//
+// Corresponds with GET /admins (the `ListAdmins` operationId).
+func (c *API) ListAdmins(ctx context.Context, params *ListAdminsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAdminsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAdminWithBody Create an admin
+//
+// Without a `password`, the answer holds a one-time password, which no other answer ever does.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /admins (the `CreateAdmin` operationId).
+func (c *API) CreateAdminWithBody(ctx context.Context, params *CreateAdminParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAdminRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAdmin Create an admin
+//
+// Without a `password`, the answer holds a one-time password, which no other answer ever does.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /admins (the `CreateAdmin` operationId).
+func (c *API) CreateAdmin(ctx context.Context, params *CreateAdminParams, body CreateAdminJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAdminRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteAdmin Remove an admin
+//
+// Ends the admin's sessions. The last owner cannot be removed.
+//
+// Corresponds with DELETE /admins/{id} (the `DeleteAdmin` operationId).
+func (c *API) DeleteAdmin(ctx context.Context, id Resource, params *DeleteAdminParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteAdminRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadAdmin Read an admin
+//
+// Corresponds with GET /admins/{id} (the `ReadAdmin` operationId).
+func (c *API) ReadAdmin(ctx context.Context, id Resource, params *ReadAdminParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadAdminRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAdminWithBody Give an admin another role
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+func (c *API) UpdateAdminWithBody(ctx context.Context, id Resource, params *UpdateAdminParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAdminRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAdmin Give an admin another role
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+func (c *API) UpdateAdmin(ctx context.Context, id Resource, params *UpdateAdminParams, body UpdateAdminJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAdminRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAdminWithApplicationMergePatchPlusJSONBody Give an admin another role
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+func (c *API) UpdateAdminWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateAdminParams, body UpdateAdminApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAdminRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResetPassword Give an admin a one-time password
+//
+// The answer holds it, which no other answer ever does. The old password opens nothing any more,
+// and the admin's sessions end.
+//
+// Corresponds with POST /admins/{id}/reset-password (the `ResetPassword` operationId).
+func (c *API) ResetPassword(ctx context.Context, id Resource, params *ResetPasswordParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetPasswordRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAuditEvents List what was done
+//
+// Newest first.
+//
+// Corresponds with GET /audit-events (the `ListAuditEvents` operationId).
+func (c *API) ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportAuditEvents Export what was done as JSON lines
+//
+// Oldest first, each line an AuditEvent. An export without filters can be checked without this
+// server: each event carries the hash of the one before it.
+//
+// Corresponds with GET /audit-events/export (the `ExportAuditEvents` operationId).
+func (c *API) ExportAuditEvents(ctx context.Context, params *ExportAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportAuditEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyAuditEvents Check that the audit log is as it was written
+//
+// Goes through the whole log: no event was changed, taken out, put in or moved, each was written
+// by a server, and the log ends where it did.
+//
+// Corresponds with GET /audit-events/verification (the `VerifyAuditEvents` operationId).
+func (c *API) VerifyAuditEvents(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyAuditEventsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListCapabilities List capabilities
@@ -1039,8 +2075,8 @@ func (c *API) ListCapabilities(ctx context.Context, params *ListCapabilitiesPara
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /capabilities (the `CreateCapability` operationId).
-func (c *API) CreateCapabilityWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateCapabilityRequestWithBody(c.Server, contentType, body)
+func (c *API) CreateCapabilityWithBody(ctx context.Context, params *CreateCapabilityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCapabilityRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1056,8 +2092,8 @@ func (c *API) CreateCapabilityWithBody(ctx context.Context, contentType string, 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /capabilities (the `CreateCapability` operationId).
-func (c *API) CreateCapability(ctx context.Context, body CreateCapabilityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateCapabilityRequest(c.Server, body)
+func (c *API) CreateCapability(ctx context.Context, params *CreateCapabilityParams, body CreateCapabilityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCapabilityRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1160,7 +2196,26 @@ func (c *API) UpdateCapabilityWithApplicationMergePatchPlusJSONBody(ctx context.
 	return c.Client.Do(req)
 }
 
-// ListClients List clients
+// DeleteClients Delete all clients that a filter finds
+//
+// At least one filter is needed. First with `dry_run=true`: the answer says which clients would be
+// deleted, and a `confirm` that stands for just these. Then the same filter with this `confirm`
+// deletes them, all or none; if the filter finds others by then, it deletes nothing (409).
+//
+// Corresponds with DELETE /clients (the `DeleteClients` operationId).
+func (c *API) DeleteClients(ctx context.Context, params *DeleteClientsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteClientsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListClients List clients, or find some
 //
 // Corresponds with GET /clients (the `ListClients` operationId).
 func (c *API) ListClients(ctx context.Context, params *ListClientsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1182,8 +2237,8 @@ func (c *API) ListClients(ctx context.Context, params *ListClientsParams, reqEdi
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /clients (the `CreateClient` operationId).
-func (c *API) CreateClientWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateClientRequestWithBody(c.Server, contentType, body)
+func (c *API) CreateClientWithBody(ctx context.Context, params *CreateClientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateClientRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1201,8 +2256,8 @@ func (c *API) CreateClientWithBody(ctx context.Context, contentType string, body
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /clients (the `CreateClient` operationId).
-func (c *API) CreateClient(ctx context.Context, body CreateClientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateClientRequest(c.Server, body)
+func (c *API) CreateClient(ctx context.Context, params *CreateClientParams, body CreateClientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateClientRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1296,7 +2351,60 @@ func (c *API) UpdateClientWithApplicationMergePatchPlusJSONBody(ctx context.Cont
 	return c.Client.Do(req)
 }
 
-// ListSecrets List a client's secrets
+// CancelRotation Take a rotation back
+//
+// Ends the newer of the client's two live secrets, and gives the older one the end that it had
+// before.
+//
+// Corresponds with POST /clients/{id}/cancel-rotation (the `CancelRotation` operationId).
+func (c *API) CancelRotation(ctx context.Context, id Resource, params *CancelRotationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelRotationRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListClientRefusals Why token requests of a client were refused
+//
+// Newest first. The id may also be that of a deleted client.
+//
+// Corresponds with GET /clients/{id}/refusals (the `ListClientRefusals` operationId).
+func (c *API) ListClientRefusals(ctx context.Context, id Resource, params *ListClientRefusalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListClientRefusalsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeTokens Revoke every token that a client was given
+//
+// Tokens issued so far are worth nothing here at once, and where they are checked offline as soon
+// as the status list is read again. The client and its secrets stay: it may ask for new tokens.
+//
+// Corresponds with POST /clients/{id}/revoke-tokens (the `RevokeTokens` operationId).
+func (c *API) RevokeTokens(ctx context.Context, id Resource, params *RevokeTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeTokensRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSecrets List a client's secrets, with how they are used
 //
 // Corresponds with GET /clients/{id}/secrets (the `ListSecrets` operationId).
 func (c *API) ListSecrets(ctx context.Context, id Resource, params *ListSecretsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1319,8 +2427,8 @@ func (c *API) ListSecrets(ctx context.Context, id Resource, params *ListSecretsP
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /clients/{id}/secrets (the `AddSecret` operationId).
-func (c *API) AddSecretWithBody(ctx context.Context, id Resource, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewAddSecretRequestWithBody(c.Server, id, contentType, body)
+func (c *API) AddSecretWithBody(ctx context.Context, id Resource, params *AddSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddSecretRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1339,8 +2447,8 @@ func (c *API) AddSecretWithBody(ctx context.Context, id Resource, contentType st
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /clients/{id}/secrets (the `AddSecret` operationId).
-func (c *API) AddSecret(ctx context.Context, id Resource, body AddSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewAddSecretRequest(c.Server, id, body)
+func (c *API) AddSecret(ctx context.Context, id Resource, params *AddSecretParams, body AddSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddSecretRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1358,6 +2466,55 @@ func (c *API) AddSecret(ctx context.Context, id Resource, body AddSecretJSONRequ
 // Corresponds with DELETE /clients/{id}/secrets/{secret_id} (the `DeleteSecret` operationId).
 func (c *API) DeleteSecret(ctx context.Context, id Resource, secretID string, params *DeleteSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteSecretRequest(c.Server, id, secretID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSecretAddresses From where a secret was used in the last day
+//
+// The last used first, at most 200.
+//
+// Corresponds with GET /clients/{id}/secrets/{secret_id}/addresses (the `ListSecretAddresses` operationId).
+func (c *API) ListSecretAddresses(ctx context.Context, id Resource, secretID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSecretAddressesRequest(c.Server, id, secretID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDeletedClients List deleted clients
+//
+// Newest first. What is left of a client is its id, its name, and who deleted it when.
+//
+// Corresponds with GET /deleted-clients (the `ListDeletedClients` operationId).
+func (c *API) ListDeletedClients(ctx context.Context, params *ListDeletedClientsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDeletedClientsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadDeletedClient Read what is left of a deleted client
+//
+// Corresponds with GET /deleted-clients/{id} (the `ReadDeletedClient` operationId).
+func (c *API) ReadDeletedClient(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadDeletedClientRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1388,8 +2545,8 @@ func (c *API) ListKeyspaces(ctx context.Context, params *ListKeyspacesParams, re
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /keyspaces (the `CreateKeyspace` operationId).
-func (c *API) CreateKeyspaceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateKeyspaceRequestWithBody(c.Server, contentType, body)
+func (c *API) CreateKeyspaceWithBody(ctx context.Context, params *CreateKeyspaceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateKeyspaceRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1405,8 +2562,8 @@ func (c *API) CreateKeyspaceWithBody(ctx context.Context, contentType string, bo
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /keyspaces (the `CreateKeyspace` operationId).
-func (c *API) CreateKeyspace(ctx context.Context, body CreateKeyspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateKeyspaceRequest(c.Server, body)
+func (c *API) CreateKeyspace(ctx context.Context, params *CreateKeyspaceParams, body CreateKeyspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateKeyspaceRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1506,6 +2663,25 @@ func (c *API) UpdateKeyspaceWithApplicationMergePatchPlusJSONBody(ctx context.Co
 	return c.Client.Do(req)
 }
 
+// ListRefusals Why token requests were refused
+//
+// Newest first. Refusals are counted by client, cause, address and hour, and kept for seven days.
+// With `error_id`, which the refused client was told, it is the one that the id belongs to, and
+// `at` is when that request was made.
+//
+// Corresponds with GET /refusals (the `ListRefusals` operationId).
+func (c *API) ListRefusals(ctx context.Context, params *ListRefusalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRefusalsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListSections List Sections
 //
 // Corresponds with GET /sections (the `ListSections` operationId).
@@ -1526,8 +2702,8 @@ func (c *API) ListSections(ctx context.Context, params *ListSectionsParams, reqE
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /sections (the `CreateSection` operationId).
-func (c *API) CreateSectionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSectionRequestWithBody(c.Server, contentType, body)
+func (c *API) CreateSectionWithBody(ctx context.Context, params *CreateSectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSectionRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1543,8 +2719,8 @@ func (c *API) CreateSectionWithBody(ctx context.Context, contentType string, bod
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /sections (the `CreateSection` operationId).
-func (c *API) CreateSection(ctx context.Context, body CreateSectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSectionRequest(c.Server, body)
+func (c *API) CreateSection(ctx context.Context, params *CreateSectionParams, body CreateSectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSectionRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1638,6 +2814,148 @@ func (c *API) UpdateSectionWithApplicationMergePatchPlusJSONBody(ctx context.Con
 	return c.Client.Do(req)
 }
 
+// SignOut Sign out
+//
+// Corresponds with DELETE /session (the `SignOut` operationId).
+func (c *API) SignOut(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignOutRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadSession Read one's own session
+//
+// Corresponds with GET /session (the `ReadSession` operationId).
+func (c *API) ReadSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadSessionRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SignInWithBody Sign in
+//
+// The answer sets the session's cookie. Whether there is no such admin or the password is wrong,
+// the answer is the same 401; after some failures in a row, tries must wait (429).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /session (the `SignIn` operationId).
+func (c *API) SignInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignInRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SignIn Sign in
+//
+// The answer sets the session's cookie. Whether there is no such admin or the password is wrong,
+// the answer is the same 401; after some failures in a row, tries must wait (429).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /session (the `SignIn` operationId).
+func (c *API) SignIn(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignInRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePasswordWithBody Change one's own password
+//
+// Ends one's other sessions.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /session/password (the `ChangePassword` operationId).
+func (c *API) ChangePasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePasswordRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePassword Change one's own password
+//
+// Ends one's other sessions.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /session/password (the `ChangePassword` operationId).
+func (c *API) ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSessions List where admins are signed in
+//
+// One's own sessions; an owner, or a token, sees those of all admins.
+//
+// Corresponds with GET /sessions (the `ListSessions` operationId).
+func (c *API) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSessionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeSession End a session
+//
+// One's own; an owner, or a token with wardkey:write, may end any.
+//
+// Corresponds with DELETE /sessions/{id} (the `RevokeSession` operationId).
+func (c *API) RevokeSession(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeSessionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListSigningKeys List signing keys
 //
 // Corresponds with GET /signing-keys (the `ListSigningKeys` operationId).
@@ -1661,8 +2979,8 @@ func (c *API) ListSigningKeys(ctx context.Context, params *ListSigningKeysParams
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /signing-keys/rotate (the `RotateSigningKey` operationId).
-func (c *API) RotateSigningKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRotateSigningKeyRequestWithBody(c.Server, contentType, body)
+func (c *API) RotateSigningKeyWithBody(ctx context.Context, params *RotateSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateSigningKeyRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1681,8 +2999,8 @@ func (c *API) RotateSigningKeyWithBody(ctx context.Context, contentType string, 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /signing-keys/rotate (the `RotateSigningKey` operationId).
-func (c *API) RotateSigningKey(ctx context.Context, body RotateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRotateSigningKeyRequest(c.Server, body)
+func (c *API) RotateSigningKey(ctx context.Context, params *RotateSigningKeyParams, body RotateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateSigningKeyRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1709,6 +3027,629 @@ func (c *API) DeleteSigningKey(ctx context.Context, kid string, params *DeleteSi
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewListAdminsRequest constructs an http.Request for the ListAdmins method
+func NewListAdminsRequest(server string, params *ListAdminsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/admins")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateAdminRequest calls the generic CreateAdmin builder with application/json body
+func NewCreateAdminRequest(server string, params *CreateAdminParams, body CreateAdminJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAdminRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateAdminRequestWithBody constructs an http.Request for the CreateAdmin method, with any body, and a specified content type
+func NewCreateAdminRequestWithBody(server string, params *CreateAdminParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/admins")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteAdminRequest constructs an http.Request for the DeleteAdmin method
+func NewDeleteAdminRequest(server string, id Resource, params *DeleteAdminParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/admins/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReadAdminRequest constructs an http.Request for the ReadAdmin method
+func NewReadAdminRequest(server string, id Resource, params *ReadAdminParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/admins/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateAdminRequest calls the generic UpdateAdmin builder with application/json body
+func NewUpdateAdminRequest(server string, id Resource, params *UpdateAdminParams, body UpdateAdminJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateAdminRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewUpdateAdminRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateAdmin builder with application/merge-patch+json body
+func NewUpdateAdminRequestWithApplicationMergePatchPlusJSONBody(server string, id Resource, params *UpdateAdminParams, body UpdateAdminApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateAdminRequestWithBody(server, id, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateAdminRequestWithBody constructs an http.Request for the UpdateAdmin method, with any body, and a specified content type
+func NewUpdateAdminRequestWithBody(server string, id Resource, params *UpdateAdminParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/admins/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewResetPasswordRequest constructs an http.Request for the ResetPassword method
+func NewResetPasswordRequest(server string, id Resource, params *ResetPasswordParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/admins/%s/reset-password", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListAuditEventsRequest constructs an http.Request for the ListAuditEvents method
+func NewListAuditEventsRequest(server string, params *ListAuditEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/audit-events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Client != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "client", *params.Client, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportAuditEventsRequest constructs an http.Request for the ExportAuditEvents method
+func NewExportAuditEventsRequest(server string, params *ExportAuditEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/audit-events/export")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Client != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "client", *params.Client, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewVerifyAuditEventsRequest constructs an http.Request for the VerifyAuditEvents method
+func NewVerifyAuditEventsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/audit-events/verification")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListCapabilitiesRequest constructs an http.Request for the ListCapabilities method
@@ -1778,18 +3719,18 @@ func NewListCapabilitiesRequest(server string, params *ListCapabilitiesParams) (
 }
 
 // NewCreateCapabilityRequest calls the generic CreateCapability builder with application/json body
-func NewCreateCapabilityRequest(server string, body CreateCapabilityJSONRequestBody) (*http.Request, error) {
+func NewCreateCapabilityRequest(server string, params *CreateCapabilityParams, body CreateCapabilityJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateCapabilityRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateCapabilityRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateCapabilityRequestWithBody constructs an http.Request for the CreateCapability method, with any body, and a specified content type
-func NewCreateCapabilityRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateCapabilityRequestWithBody(server string, params *CreateCapabilityParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -1813,6 +3754,21 @@ func NewCreateCapabilityRequestWithBody(server string, contentType string, body 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -2015,6 +3971,144 @@ func NewUpdateCapabilityRequestWithBody(server string, id Resource, params *Upda
 	return req, nil
 }
 
+// NewDeleteClientsRequest constructs an http.Request for the DeleteClients method
+func NewDeleteClientsRequest(server string, params *DeleteClientsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Section != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "section", *params.Section, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Permission != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "permission", *params.Permission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expires_before", *params.ExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UnusedSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "unused_since", *params.UnusedSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Confirm != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "confirm", *params.Confirm, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListClientsRequest constructs an http.Request for the ListClients method
 func NewListClientsRequest(server string, params *ListClientsParams) (*http.Request, error) {
 	var err error
@@ -2042,6 +4136,90 @@ func NewListClientsRequest(server string, params *ListClientsParams) (*http.Requ
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Section != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "section", *params.Section, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Permission != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "permission", *params.Permission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expires_before", *params.ExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UnusedSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "unused_since", *params.UnusedSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -2082,18 +4260,18 @@ func NewListClientsRequest(server string, params *ListClientsParams) (*http.Requ
 }
 
 // NewCreateClientRequest calls the generic CreateClient builder with application/json body
-func NewCreateClientRequest(server string, body CreateClientJSONRequestBody) (*http.Request, error) {
+func NewCreateClientRequest(server string, params *CreateClientParams, body CreateClientJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateClientRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateClientRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateClientRequestWithBody constructs an http.Request for the CreateClient method, with any body, and a specified content type
-func NewCreateClientRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateClientRequestWithBody(server string, params *CreateClientParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -2117,6 +4295,21 @@ func NewCreateClientRequestWithBody(server string, contentType string, body io.R
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -2319,6 +4512,177 @@ func NewUpdateClientRequestWithBody(server string, id Resource, params *UpdateCl
 	return req, nil
 }
 
+// NewCancelRotationRequest constructs an http.Request for the CancelRotation method
+func NewCancelRotationRequest(server string, id Resource, params *CancelRotationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients/%s/cancel-rotation", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListClientRefusalsRequest constructs an http.Request for the ListClientRefusals method
+func NewListClientRefusalsRequest(server string, id Resource, params *ListClientRefusalsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients/%s/refusals", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRevokeTokensRequest constructs an http.Request for the RevokeTokens method
+func NewRevokeTokensRequest(server string, id Resource, params *RevokeTokensParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients/%s/revoke-tokens", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListSecretsRequest constructs an http.Request for the ListSecrets method
 func NewListSecretsRequest(server string, id Resource, params *ListSecretsParams) (*http.Request, error) {
 	var err error
@@ -2393,18 +4757,18 @@ func NewListSecretsRequest(server string, id Resource, params *ListSecretsParams
 }
 
 // NewAddSecretRequest calls the generic AddSecret builder with application/json body
-func NewAddSecretRequest(server string, id Resource, body AddSecretJSONRequestBody) (*http.Request, error) {
+func NewAddSecretRequest(server string, id Resource, params *AddSecretParams, body AddSecretJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewAddSecretRequestWithBody(server, id, "application/json", bodyReader)
+	return NewAddSecretRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewAddSecretRequestWithBody constructs an http.Request for the AddSecret method, with any body, and a specified content type
-func NewAddSecretRequestWithBody(server string, id Resource, contentType string, body io.Reader) (*http.Request, error) {
+func NewAddSecretRequestWithBody(server string, id Resource, params *AddSecretParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2435,6 +4799,21 @@ func NewAddSecretRequestWithBody(server string, id Resource, contentType string,
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -2522,6 +4901,159 @@ func NewDeleteSecretRequest(server string, id Resource, secretID string, params 
 	return req, nil
 }
 
+// NewListSecretAddressesRequest constructs an http.Request for the ListSecretAddresses method
+func NewListSecretAddressesRequest(server string, id Resource, secretID string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "secret_id", secretID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients/%s/secrets/%s/addresses", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListDeletedClientsRequest constructs an http.Request for the ListDeletedClients method
+func NewListDeletedClientsRequest(server string, params *ListDeletedClientsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/deleted-clients")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadDeletedClientRequest constructs an http.Request for the ReadDeletedClient method
+func NewReadDeletedClientRequest(server string, id Resource) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/deleted-clients/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListKeyspacesRequest constructs an http.Request for the ListKeyspaces method
 func NewListKeyspacesRequest(server string, params *ListKeyspacesParams) (*http.Request, error) {
 	var err error
@@ -2589,18 +5121,18 @@ func NewListKeyspacesRequest(server string, params *ListKeyspacesParams) (*http.
 }
 
 // NewCreateKeyspaceRequest calls the generic CreateKeyspace builder with application/json body
-func NewCreateKeyspaceRequest(server string, body CreateKeyspaceJSONRequestBody) (*http.Request, error) {
+func NewCreateKeyspaceRequest(server string, params *CreateKeyspaceParams, body CreateKeyspaceJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateKeyspaceRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateKeyspaceRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateKeyspaceRequestWithBody constructs an http.Request for the CreateKeyspace method, with any body, and a specified content type
-func NewCreateKeyspaceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateKeyspaceRequestWithBody(server string, params *CreateKeyspaceParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -2624,6 +5156,21 @@ func NewCreateKeyspaceRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -2826,6 +5373,120 @@ func NewUpdateKeyspaceRequestWithBody(server string, id Resource, params *Update
 	return req, nil
 }
 
+// NewListRefusalsRequest constructs an http.Request for the ListRefusals method
+func NewListRefusalsRequest(server string, params *ListRefusalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/refusals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ErrorID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "error_id", *params.ErrorID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Client != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "client", *params.Client, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cause != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cause", *params.Cause, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListSectionsRequest constructs an http.Request for the ListSections method
 func NewListSectionsRequest(server string, params *ListSectionsParams) (*http.Request, error) {
 	var err error
@@ -2893,18 +5554,18 @@ func NewListSectionsRequest(server string, params *ListSectionsParams) (*http.Re
 }
 
 // NewCreateSectionRequest calls the generic CreateSection builder with application/json body
-func NewCreateSectionRequest(server string, body CreateSectionJSONRequestBody) (*http.Request, error) {
+func NewCreateSectionRequest(server string, params *CreateSectionParams, body CreateSectionJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateSectionRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateSectionRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateSectionRequestWithBody constructs an http.Request for the CreateSection method, with any body, and a specified content type
-func NewCreateSectionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateSectionRequestWithBody(server string, params *CreateSectionParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -2928,6 +5589,21 @@ func NewCreateSectionRequestWithBody(server string, contentType string, body io.
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -3130,6 +5806,252 @@ func NewUpdateSectionRequestWithBody(server string, id Resource, params *UpdateS
 	return req, nil
 }
 
+// NewSignOutRequest constructs an http.Request for the SignOut method
+func NewSignOutRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadSessionRequest constructs an http.Request for the ReadSession method
+func NewReadSessionRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSignInRequest calls the generic SignIn builder with application/json body
+func NewSignInRequest(server string, body SignInJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSignInRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSignInRequestWithBody constructs an http.Request for the SignIn method, with any body, and a specified content type
+func NewSignInRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewChangePasswordRequest calls the generic ChangePassword builder with application/json body
+func NewChangePasswordRequest(server string, body ChangePasswordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangePasswordRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangePasswordRequestWithBody constructs an http.Request for the ChangePassword method, with any body, and a specified content type
+func NewChangePasswordRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session/password")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListSessionsRequest constructs an http.Request for the ListSessions method
+func NewListSessionsRequest(server string, params *ListSessionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sessions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Admin != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "admin", *params.Admin, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRevokeSessionRequest constructs an http.Request for the RevokeSession method
+func NewRevokeSessionRequest(server string, id Resource) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sessions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListSigningKeysRequest constructs an http.Request for the ListSigningKeys method
 func NewListSigningKeysRequest(server string, params *ListSigningKeysParams) (*http.Request, error) {
 	var err error
@@ -3197,18 +6119,18 @@ func NewListSigningKeysRequest(server string, params *ListSigningKeysParams) (*h
 }
 
 // NewRotateSigningKeyRequest calls the generic RotateSigningKey builder with application/json body
-func NewRotateSigningKeyRequest(server string, body RotateSigningKeyJSONRequestBody) (*http.Request, error) {
+func NewRotateSigningKeyRequest(server string, params *RotateSigningKeyParams, body RotateSigningKeyJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewRotateSigningKeyRequestWithBody(server, "application/json", bodyReader)
+	return NewRotateSigningKeyRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewRotateSigningKeyRequestWithBody constructs an http.Request for the RotateSigningKey method, with any body, and a specified content type
-func NewRotateSigningKeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewRotateSigningKeyRequestWithBody(server string, params *RotateSigningKeyParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -3232,6 +6154,21 @@ func NewRotateSigningKeyRequestWithBody(server string, contentType string, body 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -3356,6 +6293,107 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListAdminsWithResponse List admins
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /admins (the `ListAdmins` operationId).
+	ListAdminsWithResponse(ctx context.Context, params *ListAdminsParams, reqEditors ...RequestEditorFn) (*ListAdminsResponse, error)
+
+	// CreateAdminWithBodyWithResponse Create an admin
+	//
+	// Without a `password`, the answer holds a one-time password, which no other answer ever does.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /admins (the `CreateAdmin` operationId).
+	CreateAdminWithBodyWithResponse(ctx context.Context, params *CreateAdminParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAdminResponse, error)
+
+	// CreateAdminWithResponse Create an admin
+	//
+	// Without a `password`, the answer holds a one-time password, which no other answer ever does.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /admins (the `CreateAdmin` operationId).
+	CreateAdminWithResponse(ctx context.Context, params *CreateAdminParams, body CreateAdminJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAdminResponse, error)
+
+	// DeleteAdminWithResponse Remove an admin
+	//
+	// Ends the admin's sessions. The last owner cannot be removed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /admins/{id} (the `DeleteAdmin` operationId).
+	DeleteAdminWithResponse(ctx context.Context, id Resource, params *DeleteAdminParams, reqEditors ...RequestEditorFn) (*DeleteAdminResponse, error)
+
+	// ReadAdminWithResponse Read an admin
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /admins/{id} (the `ReadAdmin` operationId).
+	ReadAdminWithResponse(ctx context.Context, id Resource, params *ReadAdminParams, reqEditors ...RequestEditorFn) (*ReadAdminResponse, error)
+
+	// UpdateAdminWithBodyWithResponse Give an admin another role
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+	UpdateAdminWithBodyWithResponse(ctx context.Context, id Resource, params *UpdateAdminParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAdminResponse, error)
+
+	// UpdateAdminWithResponse Give an admin another role
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+	UpdateAdminWithResponse(ctx context.Context, id Resource, params *UpdateAdminParams, body UpdateAdminJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAdminResponse, error)
+
+	// UpdateAdminWithApplicationMergePatchPlusJSONBodyWithResponse Give an admin another role
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+	UpdateAdminWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateAdminParams, body UpdateAdminApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAdminResponse, error)
+
+	// ResetPasswordWithResponse Give an admin a one-time password
+	//
+	// The answer holds it, which no other answer ever does. The old password opens nothing any more,
+	// and the admin's sessions end.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /admins/{id}/reset-password (the `ResetPassword` operationId).
+	ResetPasswordWithResponse(ctx context.Context, id Resource, params *ResetPasswordParams, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error)
+
+	// ListAuditEventsWithResponse List what was done
+	//
+	// Newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /audit-events (the `ListAuditEvents` operationId).
+	ListAuditEventsWithResponse(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*ListAuditEventsResponse, error)
+
+	// ExportAuditEventsWithResponse Export what was done as JSON lines
+	//
+	// Oldest first, each line an AuditEvent. An export without filters can be checked without this
+	// server: each event carries the hash of the one before it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /audit-events/export (the `ExportAuditEvents` operationId).
+	ExportAuditEventsWithResponse(ctx context.Context, params *ExportAuditEventsParams, reqEditors ...RequestEditorFn) (*ExportAuditEventsResponse, error)
+
+	// VerifyAuditEventsWithResponse Check that the audit log is as it was written
+	//
+	// Goes through the whole log: no event was changed, taken out, put in or moved, each was written
+	// by a server, and the log ends where it did.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /audit-events/verification (the `VerifyAuditEvents` operationId).
+	VerifyAuditEventsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*VerifyAuditEventsResponse, error)
+
 	// ListCapabilitiesWithResponse List capabilities
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3368,14 +6406,14 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /capabilities (the `CreateCapability` operationId).
-	CreateCapabilityWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCapabilityResponse, error)
+	CreateCapabilityWithBodyWithResponse(ctx context.Context, params *CreateCapabilityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCapabilityResponse, error)
 
 	// CreateCapabilityWithResponse Create a capability
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /capabilities (the `CreateCapability` operationId).
-	CreateCapabilityWithResponse(ctx context.Context, body CreateCapabilityJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCapabilityResponse, error)
+	CreateCapabilityWithResponse(ctx context.Context, params *CreateCapabilityParams, body CreateCapabilityJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCapabilityResponse, error)
 
 	// DeleteCapabilityWithResponse Delete a capability
 	//
@@ -3423,7 +6461,18 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /capabilities/{id} (the `UpdateCapability` operationId).
 	UpdateCapabilityWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateCapabilityParams, body UpdateCapabilityApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCapabilityResponse, error)
 
-	// ListClientsWithResponse List clients
+	// DeleteClientsWithResponse Delete all clients that a filter finds
+	//
+	// At least one filter is needed. First with `dry_run=true`: the answer says which clients would be
+	// deleted, and a `confirm` that stands for just these. Then the same filter with this `confirm`
+	// deletes them, all or none; if the filter finds others by then, it deletes nothing (409).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /clients (the `DeleteClients` operationId).
+	DeleteClientsWithResponse(ctx context.Context, params *DeleteClientsParams, reqEditors ...RequestEditorFn) (*DeleteClientsResponse, error)
+
+	// ListClientsWithResponse List clients, or find some
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3437,7 +6486,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /clients (the `CreateClient` operationId).
-	CreateClientWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateClientResponse, error)
+	CreateClientWithBodyWithResponse(ctx context.Context, params *CreateClientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateClientResponse, error)
 
 	// CreateClientWithResponse Register a client
 	//
@@ -3446,7 +6495,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /clients (the `CreateClient` operationId).
-	CreateClientWithResponse(ctx context.Context, body CreateClientJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateClientResponse, error)
+	CreateClientWithResponse(ctx context.Context, params *CreateClientParams, body CreateClientJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateClientResponse, error)
 
 	// DeleteClientWithResponse Delete a client
 	//
@@ -3485,7 +6534,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /clients/{id} (the `UpdateClient` operationId).
 	UpdateClientWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateClientParams, body UpdateClientApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateClientResponse, error)
 
-	// ListSecretsWithResponse List a client's secrets
+	// CancelRotationWithResponse Take a rotation back
+	//
+	// Ends the newer of the client's two live secrets, and gives the older one the end that it had
+	// before.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /clients/{id}/cancel-rotation (the `CancelRotation` operationId).
+	CancelRotationWithResponse(ctx context.Context, id Resource, params *CancelRotationParams, reqEditors ...RequestEditorFn) (*CancelRotationResponse, error)
+
+	// ListClientRefusalsWithResponse Why token requests of a client were refused
+	//
+	// Newest first. The id may also be that of a deleted client.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /clients/{id}/refusals (the `ListClientRefusals` operationId).
+	ListClientRefusalsWithResponse(ctx context.Context, id Resource, params *ListClientRefusalsParams, reqEditors ...RequestEditorFn) (*ListClientRefusalsResponse, error)
+
+	// RevokeTokensWithResponse Revoke every token that a client was given
+	//
+	// Tokens issued so far are worth nothing here at once, and where they are checked offline as soon
+	// as the status list is read again. The client and its secrets stay: it may ask for new tokens.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /clients/{id}/revoke-tokens (the `RevokeTokens` operationId).
+	RevokeTokensWithResponse(ctx context.Context, id Resource, params *RevokeTokensParams, reqEditors ...RequestEditorFn) (*RevokeTokensResponse, error)
+
+	// ListSecretsWithResponse List a client's secrets, with how they are used
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3500,7 +6578,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /clients/{id}/secrets (the `AddSecret` operationId).
-	AddSecretWithBodyWithResponse(ctx context.Context, id Resource, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddSecretResponse, error)
+	AddSecretWithBodyWithResponse(ctx context.Context, id Resource, params *AddSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddSecretResponse, error)
 
 	// AddSecretWithResponse Give a client a second secret
 	//
@@ -3510,7 +6588,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /clients/{id}/secrets (the `AddSecret` operationId).
-	AddSecretWithResponse(ctx context.Context, id Resource, body AddSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*AddSecretResponse, error)
+	AddSecretWithResponse(ctx context.Context, id Resource, params *AddSecretParams, body AddSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*AddSecretResponse, error)
 
 	// DeleteSecretWithResponse End a secret
 	//
@@ -3520,6 +6598,31 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /clients/{id}/secrets/{secret_id} (the `DeleteSecret` operationId).
 	DeleteSecretWithResponse(ctx context.Context, id Resource, secretID string, params *DeleteSecretParams, reqEditors ...RequestEditorFn) (*DeleteSecretResponse, error)
+
+	// ListSecretAddressesWithResponse From where a secret was used in the last day
+	//
+	// The last used first, at most 200.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /clients/{id}/secrets/{secret_id}/addresses (the `ListSecretAddresses` operationId).
+	ListSecretAddressesWithResponse(ctx context.Context, id Resource, secretID string, reqEditors ...RequestEditorFn) (*ListSecretAddressesResponse, error)
+
+	// ListDeletedClientsWithResponse List deleted clients
+	//
+	// Newest first. What is left of a client is its id, its name, and who deleted it when.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /deleted-clients (the `ListDeletedClients` operationId).
+	ListDeletedClientsWithResponse(ctx context.Context, params *ListDeletedClientsParams, reqEditors ...RequestEditorFn) (*ListDeletedClientsResponse, error)
+
+	// ReadDeletedClientWithResponse Read what is left of a deleted client
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /deleted-clients/{id} (the `ReadDeletedClient` operationId).
+	ReadDeletedClientWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadDeletedClientResponse, error)
 
 	// ListKeyspacesWithResponse List keyspaces
 	//
@@ -3533,14 +6636,14 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /keyspaces (the `CreateKeyspace` operationId).
-	CreateKeyspaceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyspaceResponse, error)
+	CreateKeyspaceWithBodyWithResponse(ctx context.Context, params *CreateKeyspaceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyspaceResponse, error)
 
 	// CreateKeyspaceWithResponse Create a keyspace
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /keyspaces (the `CreateKeyspace` operationId).
-	CreateKeyspaceWithResponse(ctx context.Context, body CreateKeyspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyspaceResponse, error)
+	CreateKeyspaceWithResponse(ctx context.Context, params *CreateKeyspaceParams, body CreateKeyspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyspaceResponse, error)
 
 	// DeleteKeyspaceWithResponse Delete a keyspace
 	//
@@ -3585,6 +6688,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /keyspaces/{id} (the `UpdateKeyspace` operationId).
 	UpdateKeyspaceWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateKeyspaceParams, body UpdateKeyspaceApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateKeyspaceResponse, error)
 
+	// ListRefusalsWithResponse Why token requests were refused
+	//
+	// Newest first. Refusals are counted by client, cause, address and hour, and kept for seven days.
+	// With `error_id`, which the refused client was told, it is the one that the id belongs to, and
+	// `at` is when that request was made.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /refusals (the `ListRefusals` operationId).
+	ListRefusalsWithResponse(ctx context.Context, params *ListRefusalsParams, reqEditors ...RequestEditorFn) (*ListRefusalsResponse, error)
+
 	// ListSectionsWithResponse List Sections
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3597,14 +6711,14 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /sections (the `CreateSection` operationId).
-	CreateSectionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSectionResponse, error)
+	CreateSectionWithBodyWithResponse(ctx context.Context, params *CreateSectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSectionResponse, error)
 
 	// CreateSectionWithResponse Create a Section
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /sections (the `CreateSection` operationId).
-	CreateSectionWithResponse(ctx context.Context, body CreateSectionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSectionResponse, error)
+	CreateSectionWithResponse(ctx context.Context, params *CreateSectionParams, body CreateSectionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSectionResponse, error)
 
 	// DeleteSectionWithResponse Delete a Section
 	//
@@ -3643,6 +6757,76 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /sections/{id} (the `UpdateSection` operationId).
 	UpdateSectionWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateSectionParams, body UpdateSectionApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSectionResponse, error)
 
+	// SignOutWithResponse Sign out
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /session (the `SignOut` operationId).
+	SignOutWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SignOutResponse, error)
+
+	// ReadSessionWithResponse Read one's own session
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /session (the `ReadSession` operationId).
+	ReadSessionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadSessionResponse, error)
+
+	// SignInWithBodyWithResponse Sign in
+	//
+	// The answer sets the session's cookie. Whether there is no such admin or the password is wrong,
+	// the answer is the same 401; after some failures in a row, tries must wait (429).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /session (the `SignIn` operationId).
+	SignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SignInResponse, error)
+
+	// SignInWithResponse Sign in
+	//
+	// The answer sets the session's cookie. Whether there is no such admin or the password is wrong,
+	// the answer is the same 401; after some failures in a row, tries must wait (429).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /session (the `SignIn` operationId).
+	SignInWithResponse(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*SignInResponse, error)
+
+	// ChangePasswordWithBodyWithResponse Change one's own password
+	//
+	// Ends one's other sessions.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /session/password (the `ChangePassword` operationId).
+	ChangePasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// ChangePasswordWithResponse Change one's own password
+	//
+	// Ends one's other sessions.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /session/password (the `ChangePassword` operationId).
+	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// ListSessionsWithResponse List where admins are signed in
+	//
+	// One's own sessions; an owner, or a token, sees those of all admins.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sessions (the `ListSessions` operationId).
+	ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
+
+	// RevokeSessionWithResponse End a session
+	//
+	// One's own; an owner, or a token with wardkey:write, may end any.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sessions/{id} (the `RevokeSession` operationId).
+	RevokeSessionWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*RevokeSessionResponse, error)
+
 	// ListSigningKeysWithResponse List signing keys
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3658,7 +6842,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /signing-keys/rotate (the `RotateSigningKey` operationId).
-	RotateSigningKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateSigningKeyResponse, error)
+	RotateSigningKeyWithBodyWithResponse(ctx context.Context, params *RotateSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateSigningKeyResponse, error)
 
 	// RotateSigningKeyWithResponse Make a new signing key
 	//
@@ -3668,7 +6852,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /signing-keys/rotate (the `RotateSigningKey` operationId).
-	RotateSigningKeyWithResponse(ctx context.Context, body RotateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateSigningKeyResponse, error)
+	RotateSigningKeyWithResponse(ctx context.Context, params *RotateSigningKeyParams, body RotateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateSigningKeyResponse, error)
 
 	// DeleteSigningKeyWithResponse Delete a signing key that leaked
 	//
@@ -3679,6 +6863,460 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /signing-keys/{kid} (the `DeleteSigningKey` operationId).
 	DeleteSigningKeyWithResponse(ctx context.Context, kid string, params *DeleteSigningKeyParams, reqEditors ...RequestEditorFn) (*DeleteSigningKeyResponse, error)
+}
+
+type ListAdminsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AdminList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAdminsResponse) GetJSON200() *AdminList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAdminsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAdminsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAdminsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAdminsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAdminsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateAdminResponse201Headers the declared response headers of an HTTP 201 response for CreateAdmin
+type CreateAdminResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type CreateAdminResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AdminCreated
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateAdminResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateAdminResponse) GetJSON201() *AdminCreated {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateAdminResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateAdminResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateAdminResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateAdminResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateAdminResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteAdminResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Preview
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteAdminResponse) GetJSON200() *Preview {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteAdminResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteAdminResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteAdminResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteAdminResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteAdminResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReadAdminResponse200Headers the declared response headers of an HTTP 200 response for ReadAdmin
+type ReadAdminResponse200Headers struct {
+	ETag string
+}
+
+// ReadAdminResponse304Headers the declared response headers of an HTTP 304 response for ReadAdmin
+type ReadAdminResponse304Headers struct {
+	ETag string
+}
+
+type ReadAdminResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Admin
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReadAdminResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *ReadAdminResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadAdminResponse) GetJSON200() *Admin {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadAdminResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadAdminResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadAdminResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadAdminResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadAdminResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateAdminResponse200Headers the declared response headers of an HTTP 200 response for UpdateAdmin
+type UpdateAdminResponse200Headers struct {
+	ETag string
+}
+
+type UpdateAdminResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Admin
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateAdminResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateAdminResponse) GetJSON200() *Admin {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateAdminResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateAdminResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateAdminResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateAdminResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateAdminResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ResetPasswordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OneTimePassword
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResetPasswordResponse) GetJSON200() *OneTimePassword {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResetPasswordResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResetPasswordResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetPasswordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetPasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResetPasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAuditEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditEventList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAuditEventsResponse) GetJSON200() *AuditEventList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAuditEventsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAuditEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAuditEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAuditEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAuditEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExportAuditEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportAuditEventsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportAuditEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportAuditEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportAuditEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportAuditEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type VerifyAuditEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditVerification
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyAuditEventsResponse) GetJSON200() *AuditVerification {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r VerifyAuditEventsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyAuditEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyAuditEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyAuditEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyAuditEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type ListCapabilitiesResponse struct {
@@ -3944,6 +7582,54 @@ func (r UpdateCapabilityResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UpdateCapabilityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteClientsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkPreview
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteClientsResponse) GetJSON200() *BulkPreview {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteClientsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteClientsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteClientsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteClientsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteClientsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4219,6 +7905,150 @@ func (r UpdateClientResponse) ContentType() string {
 	return ""
 }
 
+// CancelRotationResponse200Headers the declared response headers of an HTTP 200 response for CancelRotation
+type CancelRotationResponse200Headers struct {
+	ETag string
+}
+
+type CancelRotationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Client
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CancelRotationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelRotationResponse) GetJSON200() *Client {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelRotationResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelRotationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelRotationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelRotationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelRotationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListClientRefusalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RefusalList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListClientRefusalsResponse) GetJSON200() *RefusalList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListClientRefusalsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListClientRefusalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListClientRefusalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListClientRefusalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListClientRefusalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RevokeTokensResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RevokeTokensResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeTokensResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeTokensResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeTokensResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeTokensResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListSecretsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4357,6 +8187,150 @@ func (r DeleteSecretResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DeleteSecretResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSecretAddressesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AddressList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSecretAddressesResponse) GetJSON200() *AddressList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSecretAddressesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSecretAddressesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSecretAddressesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSecretAddressesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSecretAddressesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDeletedClientsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeletedClientList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDeletedClientsResponse) GetJSON200() *DeletedClientList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDeletedClientsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDeletedClientsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDeletedClientsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDeletedClientsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDeletedClientsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadDeletedClientResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeletedClient
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadDeletedClientResponse) GetJSON200() *DeletedClient {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadDeletedClientResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadDeletedClientResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadDeletedClientResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadDeletedClientResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadDeletedClientResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4632,6 +8606,54 @@ func (r UpdateKeyspaceResponse) ContentType() string {
 	return ""
 }
 
+type ListRefusalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RefusalList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRefusalsResponse) GetJSON200() *RefusalList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRefusalsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRefusalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRefusalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRefusalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRefusalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListSectionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4901,6 +8923,280 @@ func (r UpdateSectionResponse) ContentType() string {
 	return ""
 }
 
+type SignOutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SignOutResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SignOutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SignOutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SignOutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SignOutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Session
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadSessionResponse) GetJSON200() *Session {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadSessionResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadSessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadSessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SignInResponse201Headers the declared response headers of an HTTP 201 response for SignIn
+type SignInResponse201Headers struct {
+	SetCookie *string
+}
+
+type SignInResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Session
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *SignInResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r SignInResponse) GetJSON201() *Session {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SignInResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SignInResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SignInResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SignInResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SignInResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ChangePasswordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangePasswordResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangePasswordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangePasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangePasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SessionList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSessionsResponse) GetJSON200() *SessionList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSessionsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RevokeSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RevokeSessionResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeSessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeSessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListSigningKeysResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5045,6 +9341,179 @@ func (r DeleteSigningKeyResponse) ContentType() string {
 	return ""
 }
 
+// ListAdminsWithResponse List admins
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /admins (the `ListAdmins` operationId).
+func (c *ClientWithResponses) ListAdminsWithResponse(ctx context.Context, params *ListAdminsParams, reqEditors ...RequestEditorFn) (*ListAdminsResponse, error) {
+	rsp, err := c.ListAdmins(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAdminsResponse(rsp)
+}
+
+// CreateAdminWithBodyWithResponse Create an admin
+//
+// Without a `password`, the answer holds a one-time password, which no other answer ever does.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /admins (the `CreateAdmin` operationId).
+func (c *ClientWithResponses) CreateAdminWithBodyWithResponse(ctx context.Context, params *CreateAdminParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAdminResponse, error) {
+	rsp, err := c.CreateAdminWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAdminResponse(rsp)
+}
+
+// CreateAdminWithResponse Create an admin
+//
+// Without a `password`, the answer holds a one-time password, which no other answer ever does.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /admins (the `CreateAdmin` operationId).
+func (c *ClientWithResponses) CreateAdminWithResponse(ctx context.Context, params *CreateAdminParams, body CreateAdminJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAdminResponse, error) {
+	rsp, err := c.CreateAdmin(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAdminResponse(rsp)
+}
+
+// DeleteAdminWithResponse Remove an admin
+//
+// Ends the admin's sessions. The last owner cannot be removed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /admins/{id} (the `DeleteAdmin` operationId).
+func (c *ClientWithResponses) DeleteAdminWithResponse(ctx context.Context, id Resource, params *DeleteAdminParams, reqEditors ...RequestEditorFn) (*DeleteAdminResponse, error) {
+	rsp, err := c.DeleteAdmin(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteAdminResponse(rsp)
+}
+
+// ReadAdminWithResponse Read an admin
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /admins/{id} (the `ReadAdmin` operationId).
+func (c *ClientWithResponses) ReadAdminWithResponse(ctx context.Context, id Resource, params *ReadAdminParams, reqEditors ...RequestEditorFn) (*ReadAdminResponse, error) {
+	rsp, err := c.ReadAdmin(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadAdminResponse(rsp)
+}
+
+// UpdateAdminWithBodyWithResponse Give an admin another role
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+func (c *ClientWithResponses) UpdateAdminWithBodyWithResponse(ctx context.Context, id Resource, params *UpdateAdminParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAdminResponse, error) {
+	rsp, err := c.UpdateAdminWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAdminResponse(rsp)
+}
+
+// UpdateAdminWithResponse Give an admin another role
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+func (c *ClientWithResponses) UpdateAdminWithResponse(ctx context.Context, id Resource, params *UpdateAdminParams, body UpdateAdminJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAdminResponse, error) {
+	rsp, err := c.UpdateAdmin(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAdminResponse(rsp)
+}
+
+// UpdateAdminWithApplicationMergePatchPlusJSONBodyWithResponse Give an admin another role
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /admins/{id} (the `UpdateAdmin` operationId).
+func (c *ClientWithResponses) UpdateAdminWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateAdminParams, body UpdateAdminApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAdminResponse, error) {
+	rsp, err := c.UpdateAdminWithApplicationMergePatchPlusJSONBody(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAdminResponse(rsp)
+}
+
+// ResetPasswordWithResponse Give an admin a one-time password
+//
+// The answer holds it, which no other answer ever does. The old password opens nothing any more,
+// and the admin's sessions end.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /admins/{id}/reset-password (the `ResetPassword` operationId).
+func (c *ClientWithResponses) ResetPasswordWithResponse(ctx context.Context, id Resource, params *ResetPasswordParams, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error) {
+	rsp, err := c.ResetPassword(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetPasswordResponse(rsp)
+}
+
+// ListAuditEventsWithResponse List what was done
+//
+// Newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /audit-events (the `ListAuditEvents` operationId).
+func (c *ClientWithResponses) ListAuditEventsWithResponse(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*ListAuditEventsResponse, error) {
+	rsp, err := c.ListAuditEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAuditEventsResponse(rsp)
+}
+
+// ExportAuditEventsWithResponse Export what was done as JSON lines
+//
+// Oldest first, each line an AuditEvent. An export without filters can be checked without this
+// server: each event carries the hash of the one before it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /audit-events/export (the `ExportAuditEvents` operationId).
+func (c *ClientWithResponses) ExportAuditEventsWithResponse(ctx context.Context, params *ExportAuditEventsParams, reqEditors ...RequestEditorFn) (*ExportAuditEventsResponse, error) {
+	rsp, err := c.ExportAuditEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportAuditEventsResponse(rsp)
+}
+
+// VerifyAuditEventsWithResponse Check that the audit log is as it was written
+//
+// Goes through the whole log: no event was changed, taken out, put in or moved, each was written
+// by a server, and the log ends where it did.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /audit-events/verification (the `VerifyAuditEvents` operationId).
+func (c *ClientWithResponses) VerifyAuditEventsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*VerifyAuditEventsResponse, error) {
+	rsp, err := c.VerifyAuditEvents(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyAuditEventsResponse(rsp)
+}
+
 // ListCapabilitiesWithResponse List capabilities
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5063,8 +9532,8 @@ func (c *ClientWithResponses) ListCapabilitiesWithResponse(ctx context.Context, 
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /capabilities (the `CreateCapability` operationId).
-func (c *ClientWithResponses) CreateCapabilityWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCapabilityResponse, error) {
-	rsp, err := c.CreateCapabilityWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateCapabilityWithBodyWithResponse(ctx context.Context, params *CreateCapabilityParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCapabilityResponse, error) {
+	rsp, err := c.CreateCapabilityWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5076,8 +9545,8 @@ func (c *ClientWithResponses) CreateCapabilityWithBodyWithResponse(ctx context.C
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /capabilities (the `CreateCapability` operationId).
-func (c *ClientWithResponses) CreateCapabilityWithResponse(ctx context.Context, body CreateCapabilityJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCapabilityResponse, error) {
-	rsp, err := c.CreateCapability(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateCapabilityWithResponse(ctx context.Context, params *CreateCapabilityParams, body CreateCapabilityJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCapabilityResponse, error) {
+	rsp, err := c.CreateCapability(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5160,7 +9629,24 @@ func (c *ClientWithResponses) UpdateCapabilityWithApplicationMergePatchPlusJSONB
 	return ParseUpdateCapabilityResponse(rsp)
 }
 
-// ListClientsWithResponse List clients
+// DeleteClientsWithResponse Delete all clients that a filter finds
+//
+// At least one filter is needed. First with `dry_run=true`: the answer says which clients would be
+// deleted, and a `confirm` that stands for just these. Then the same filter with this `confirm`
+// deletes them, all or none; if the filter finds others by then, it deletes nothing (409).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /clients (the `DeleteClients` operationId).
+func (c *ClientWithResponses) DeleteClientsWithResponse(ctx context.Context, params *DeleteClientsParams, reqEditors ...RequestEditorFn) (*DeleteClientsResponse, error) {
+	rsp, err := c.DeleteClients(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteClientsResponse(rsp)
+}
+
+// ListClientsWithResponse List clients, or find some
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5180,8 +9666,8 @@ func (c *ClientWithResponses) ListClientsWithResponse(ctx context.Context, param
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /clients (the `CreateClient` operationId).
-func (c *ClientWithResponses) CreateClientWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateClientResponse, error) {
-	rsp, err := c.CreateClientWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateClientWithBodyWithResponse(ctx context.Context, params *CreateClientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateClientResponse, error) {
+	rsp, err := c.CreateClientWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5195,8 +9681,8 @@ func (c *ClientWithResponses) CreateClientWithBodyWithResponse(ctx context.Conte
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /clients (the `CreateClient` operationId).
-func (c *ClientWithResponses) CreateClientWithResponse(ctx context.Context, body CreateClientJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateClientResponse, error) {
-	rsp, err := c.CreateClient(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateClientWithResponse(ctx context.Context, params *CreateClientParams, body CreateClientJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateClientResponse, error) {
+	rsp, err := c.CreateClient(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5270,7 +9756,54 @@ func (c *ClientWithResponses) UpdateClientWithApplicationMergePatchPlusJSONBodyW
 	return ParseUpdateClientResponse(rsp)
 }
 
-// ListSecretsWithResponse List a client's secrets
+// CancelRotationWithResponse Take a rotation back
+//
+// Ends the newer of the client's two live secrets, and gives the older one the end that it had
+// before.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /clients/{id}/cancel-rotation (the `CancelRotation` operationId).
+func (c *ClientWithResponses) CancelRotationWithResponse(ctx context.Context, id Resource, params *CancelRotationParams, reqEditors ...RequestEditorFn) (*CancelRotationResponse, error) {
+	rsp, err := c.CancelRotation(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelRotationResponse(rsp)
+}
+
+// ListClientRefusalsWithResponse Why token requests of a client were refused
+//
+// Newest first. The id may also be that of a deleted client.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /clients/{id}/refusals (the `ListClientRefusals` operationId).
+func (c *ClientWithResponses) ListClientRefusalsWithResponse(ctx context.Context, id Resource, params *ListClientRefusalsParams, reqEditors ...RequestEditorFn) (*ListClientRefusalsResponse, error) {
+	rsp, err := c.ListClientRefusals(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListClientRefusalsResponse(rsp)
+}
+
+// RevokeTokensWithResponse Revoke every token that a client was given
+//
+// Tokens issued so far are worth nothing here at once, and where they are checked offline as soon
+// as the status list is read again. The client and its secrets stay: it may ask for new tokens.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /clients/{id}/revoke-tokens (the `RevokeTokens` operationId).
+func (c *ClientWithResponses) RevokeTokensWithResponse(ctx context.Context, id Resource, params *RevokeTokensParams, reqEditors ...RequestEditorFn) (*RevokeTokensResponse, error) {
+	rsp, err := c.RevokeTokens(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeTokensResponse(rsp)
+}
+
+// ListSecretsWithResponse List a client's secrets, with how they are used
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5291,8 +9824,8 @@ func (c *ClientWithResponses) ListSecretsWithResponse(ctx context.Context, id Re
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /clients/{id}/secrets (the `AddSecret` operationId).
-func (c *ClientWithResponses) AddSecretWithBodyWithResponse(ctx context.Context, id Resource, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddSecretResponse, error) {
-	rsp, err := c.AddSecretWithBody(ctx, id, contentType, body, reqEditors...)
+func (c *ClientWithResponses) AddSecretWithBodyWithResponse(ctx context.Context, id Resource, params *AddSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddSecretResponse, error) {
+	rsp, err := c.AddSecretWithBody(ctx, id, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5307,8 +9840,8 @@ func (c *ClientWithResponses) AddSecretWithBodyWithResponse(ctx context.Context,
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /clients/{id}/secrets (the `AddSecret` operationId).
-func (c *ClientWithResponses) AddSecretWithResponse(ctx context.Context, id Resource, body AddSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*AddSecretResponse, error) {
-	rsp, err := c.AddSecret(ctx, id, body, reqEditors...)
+func (c *ClientWithResponses) AddSecretWithResponse(ctx context.Context, id Resource, params *AddSecretParams, body AddSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*AddSecretResponse, error) {
+	rsp, err := c.AddSecret(ctx, id, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5330,6 +9863,49 @@ func (c *ClientWithResponses) DeleteSecretWithResponse(ctx context.Context, id R
 	return ParseDeleteSecretResponse(rsp)
 }
 
+// ListSecretAddressesWithResponse From where a secret was used in the last day
+//
+// The last used first, at most 200.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /clients/{id}/secrets/{secret_id}/addresses (the `ListSecretAddresses` operationId).
+func (c *ClientWithResponses) ListSecretAddressesWithResponse(ctx context.Context, id Resource, secretID string, reqEditors ...RequestEditorFn) (*ListSecretAddressesResponse, error) {
+	rsp, err := c.ListSecretAddresses(ctx, id, secretID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSecretAddressesResponse(rsp)
+}
+
+// ListDeletedClientsWithResponse List deleted clients
+//
+// Newest first. What is left of a client is its id, its name, and who deleted it when.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /deleted-clients (the `ListDeletedClients` operationId).
+func (c *ClientWithResponses) ListDeletedClientsWithResponse(ctx context.Context, params *ListDeletedClientsParams, reqEditors ...RequestEditorFn) (*ListDeletedClientsResponse, error) {
+	rsp, err := c.ListDeletedClients(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDeletedClientsResponse(rsp)
+}
+
+// ReadDeletedClientWithResponse Read what is left of a deleted client
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /deleted-clients/{id} (the `ReadDeletedClient` operationId).
+func (c *ClientWithResponses) ReadDeletedClientWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadDeletedClientResponse, error) {
+	rsp, err := c.ReadDeletedClient(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadDeletedClientResponse(rsp)
+}
+
 // ListKeyspacesWithResponse List keyspaces
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5348,8 +9924,8 @@ func (c *ClientWithResponses) ListKeyspacesWithResponse(ctx context.Context, par
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /keyspaces (the `CreateKeyspace` operationId).
-func (c *ClientWithResponses) CreateKeyspaceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyspaceResponse, error) {
-	rsp, err := c.CreateKeyspaceWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateKeyspaceWithBodyWithResponse(ctx context.Context, params *CreateKeyspaceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyspaceResponse, error) {
+	rsp, err := c.CreateKeyspaceWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5361,8 +9937,8 @@ func (c *ClientWithResponses) CreateKeyspaceWithBodyWithResponse(ctx context.Con
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /keyspaces (the `CreateKeyspace` operationId).
-func (c *ClientWithResponses) CreateKeyspaceWithResponse(ctx context.Context, body CreateKeyspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyspaceResponse, error) {
-	rsp, err := c.CreateKeyspace(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateKeyspaceWithResponse(ctx context.Context, params *CreateKeyspaceParams, body CreateKeyspaceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyspaceResponse, error) {
+	rsp, err := c.CreateKeyspace(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5442,6 +10018,23 @@ func (c *ClientWithResponses) UpdateKeyspaceWithApplicationMergePatchPlusJSONBod
 	return ParseUpdateKeyspaceResponse(rsp)
 }
 
+// ListRefusalsWithResponse Why token requests were refused
+//
+// Newest first. Refusals are counted by client, cause, address and hour, and kept for seven days.
+// With `error_id`, which the refused client was told, it is the one that the id belongs to, and
+// `at` is when that request was made.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /refusals (the `ListRefusals` operationId).
+func (c *ClientWithResponses) ListRefusalsWithResponse(ctx context.Context, params *ListRefusalsParams, reqEditors ...RequestEditorFn) (*ListRefusalsResponse, error) {
+	rsp, err := c.ListRefusals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRefusalsResponse(rsp)
+}
+
 // ListSectionsWithResponse List Sections
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5460,8 +10053,8 @@ func (c *ClientWithResponses) ListSectionsWithResponse(ctx context.Context, para
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /sections (the `CreateSection` operationId).
-func (c *ClientWithResponses) CreateSectionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSectionResponse, error) {
-	rsp, err := c.CreateSectionWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateSectionWithBodyWithResponse(ctx context.Context, params *CreateSectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSectionResponse, error) {
+	rsp, err := c.CreateSectionWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5473,8 +10066,8 @@ func (c *ClientWithResponses) CreateSectionWithBodyWithResponse(ctx context.Cont
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /sections (the `CreateSection` operationId).
-func (c *ClientWithResponses) CreateSectionWithResponse(ctx context.Context, body CreateSectionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSectionResponse, error) {
-	rsp, err := c.CreateSection(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateSectionWithResponse(ctx context.Context, params *CreateSectionParams, body CreateSectionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSectionResponse, error) {
+	rsp, err := c.CreateSection(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5548,6 +10141,124 @@ func (c *ClientWithResponses) UpdateSectionWithApplicationMergePatchPlusJSONBody
 	return ParseUpdateSectionResponse(rsp)
 }
 
+// SignOutWithResponse Sign out
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /session (the `SignOut` operationId).
+func (c *ClientWithResponses) SignOutWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SignOutResponse, error) {
+	rsp, err := c.SignOut(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignOutResponse(rsp)
+}
+
+// ReadSessionWithResponse Read one's own session
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /session (the `ReadSession` operationId).
+func (c *ClientWithResponses) ReadSessionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadSessionResponse, error) {
+	rsp, err := c.ReadSession(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadSessionResponse(rsp)
+}
+
+// SignInWithBodyWithResponse Sign in
+//
+// The answer sets the session's cookie. Whether there is no such admin or the password is wrong,
+// the answer is the same 401; after some failures in a row, tries must wait (429).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /session (the `SignIn` operationId).
+func (c *ClientWithResponses) SignInWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SignInResponse, error) {
+	rsp, err := c.SignInWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignInResponse(rsp)
+}
+
+// SignInWithResponse Sign in
+//
+// The answer sets the session's cookie. Whether there is no such admin or the password is wrong,
+// the answer is the same 401; after some failures in a row, tries must wait (429).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /session (the `SignIn` operationId).
+func (c *ClientWithResponses) SignInWithResponse(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*SignInResponse, error) {
+	rsp, err := c.SignIn(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignInResponse(rsp)
+}
+
+// ChangePasswordWithBodyWithResponse Change one's own password
+//
+// Ends one's other sessions.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /session/password (the `ChangePassword` operationId).
+func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error) {
+	rsp, err := c.ChangePasswordWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePasswordResponse(rsp)
+}
+
+// ChangePasswordWithResponse Change one's own password
+//
+// Ends one's other sessions.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /session/password (the `ChangePassword` operationId).
+func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error) {
+	rsp, err := c.ChangePassword(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePasswordResponse(rsp)
+}
+
+// ListSessionsWithResponse List where admins are signed in
+//
+// One's own sessions; an owner, or a token, sees those of all admins.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sessions (the `ListSessions` operationId).
+func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
+	rsp, err := c.ListSessions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSessionsResponse(rsp)
+}
+
+// RevokeSessionWithResponse End a session
+//
+// One's own; an owner, or a token with wardkey:write, may end any.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sessions/{id} (the `RevokeSession` operationId).
+func (c *ClientWithResponses) RevokeSessionWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*RevokeSessionResponse, error) {
+	rsp, err := c.RevokeSession(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeSessionResponse(rsp)
+}
+
 // ListSigningKeysWithResponse List signing keys
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5569,8 +10280,8 @@ func (c *ClientWithResponses) ListSigningKeysWithResponse(ctx context.Context, p
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /signing-keys/rotate (the `RotateSigningKey` operationId).
-func (c *ClientWithResponses) RotateSigningKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateSigningKeyResponse, error) {
-	rsp, err := c.RotateSigningKeyWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) RotateSigningKeyWithBodyWithResponse(ctx context.Context, params *RotateSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateSigningKeyResponse, error) {
+	rsp, err := c.RotateSigningKeyWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5585,8 +10296,8 @@ func (c *ClientWithResponses) RotateSigningKeyWithBodyWithResponse(ctx context.C
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /signing-keys/rotate (the `RotateSigningKey` operationId).
-func (c *ClientWithResponses) RotateSigningKeyWithResponse(ctx context.Context, body RotateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateSigningKeyResponse, error) {
-	rsp, err := c.RotateSigningKey(ctx, body, reqEditors...)
+func (c *ClientWithResponses) RotateSigningKeyWithResponse(ctx context.Context, params *RotateSigningKeyParams, body RotateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateSigningKeyResponse, error) {
+	rsp, err := c.RotateSigningKey(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5607,6 +10318,358 @@ func (c *ClientWithResponses) DeleteSigningKeyWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseDeleteSigningKeyResponse(rsp)
+}
+
+// ParseListAdminsResponse parses an HTTP response from a ListAdminsWithResponse call
+func ParseListAdminsResponse(rsp *http.Response) (*ListAdminsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAdminsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AdminList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateAdminResponse parses an HTTP response from a CreateAdminWithResponse call
+func ParseCreateAdminResponse(rsp *http.Response) (*CreateAdminResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateAdminResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AdminCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateAdminResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteAdminResponse parses an HTTP response from a DeleteAdminWithResponse call
+func ParseDeleteAdminResponse(rsp *http.Response) (*DeleteAdminResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteAdminResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Preview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadAdminResponse parses an HTTP response from a ReadAdminWithResponse call
+func ParseReadAdminResponse(rsp *http.Response) (*ReadAdminResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadAdminResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Admin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReadAdminResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers ReadAdminResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateAdminResponse parses an HTTP response from a UpdateAdminWithResponse call
+func ParseUpdateAdminResponse(rsp *http.Response) (*UpdateAdminResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateAdminResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Admin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateAdminResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResetPasswordResponse parses an HTTP response from a ResetPasswordWithResponse call
+func ParseResetPasswordResponse(rsp *http.Response) (*ResetPasswordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResetPasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OneTimePassword
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAuditEventsResponse parses an HTTP response from a ListAuditEventsWithResponse call
+func ParseListAuditEventsResponse(rsp *http.Response) (*ListAuditEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAuditEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditEventList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExportAuditEventsResponse parses an HTTP response from a ExportAuditEventsWithResponse call
+func ParseExportAuditEventsResponse(rsp *http.Response) (*ExportAuditEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportAuditEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseVerifyAuditEventsResponse parses an HTTP response from a VerifyAuditEventsWithResponse call
+func ParseVerifyAuditEventsResponse(rsp *http.Response) (*VerifyAuditEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyAuditEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditVerification
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseListCapabilitiesResponse parses an HTTP response from a ListCapabilitiesWithResponse call
@@ -5831,6 +10894,42 @@ func ParseUpdateCapabilityResponse(rsp *http.Response) (*UpdateCapabilityRespons
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteClientsResponse parses an HTTP response from a DeleteClientsWithResponse call
+func ParseDeleteClientsResponse(rsp *http.Response) (*DeleteClientsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteClientsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkPreview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -6063,6 +11162,114 @@ func ParseUpdateClientResponse(rsp *http.Response) (*UpdateClientResponse, error
 	return response, nil
 }
 
+// ParseCancelRotationResponse parses an HTTP response from a CancelRotationWithResponse call
+func ParseCancelRotationResponse(rsp *http.Response) (*CancelRotationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelRotationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Client
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CancelRotationResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListClientRefusalsResponse parses an HTTP response from a ListClientRefusalsWithResponse call
+func ParseListClientRefusalsResponse(rsp *http.Response) (*ListClientRefusalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListClientRefusalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RefusalList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRevokeTokensResponse parses an HTTP response from a RevokeTokensWithResponse call
+func ParseRevokeTokensResponse(rsp *http.Response) (*RevokeTokensResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeTokensResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListSecretsResponse parses an HTTP response from a ListSecretsWithResponse call
 func ParseListSecretsResponse(rsp *http.Response) (*ListSecretsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6152,6 +11359,105 @@ func ParseDeleteSecretResponse(rsp *http.Response) (*DeleteSecretResponse, error
 
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSecretAddressesResponse parses an HTTP response from a ListSecretAddressesWithResponse call
+func ParseListSecretAddressesResponse(rsp *http.Response) (*ListSecretAddressesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSecretAddressesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AddressList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDeletedClientsResponse parses an HTTP response from a ListDeletedClientsWithResponse call
+func ParseListDeletedClientsResponse(rsp *http.Response) (*ListDeletedClientsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDeletedClientsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeletedClientList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadDeletedClientResponse parses an HTTP response from a ReadDeletedClientWithResponse call
+func ParseReadDeletedClientResponse(rsp *http.Response) (*ReadDeletedClientResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadDeletedClientResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeletedClient
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -6392,6 +11698,39 @@ func ParseUpdateKeyspaceResponse(rsp *http.Response) (*UpdateKeyspaceResponse, e
 	return response, nil
 }
 
+// ParseListRefusalsResponse parses an HTTP response from a ListRefusalsWithResponse call
+func ParseListRefusalsResponse(rsp *http.Response) (*ListRefusalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRefusalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RefusalList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListSectionsResponse parses an HTTP response from a ListSectionsWithResponse call
 func ParseListSectionsResponse(rsp *http.Response) (*ListSectionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6614,6 +11953,205 @@ func ParseUpdateSectionResponse(rsp *http.Response) (*UpdateSectionResponse, err
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSignOutResponse parses an HTTP response from a SignOutWithResponse call
+func ParseSignOutResponse(rsp *http.Response) (*SignOutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SignOutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadSessionResponse parses an HTTP response from a ReadSessionWithResponse call
+func ParseReadSessionResponse(rsp *http.Response) (*ReadSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Session
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSignInResponse parses an HTTP response from a SignInWithResponse call
+func ParseSignInResponse(rsp *http.Response) (*SignInResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SignInResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Session
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers SignInResponse201Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChangePasswordResponse parses an HTTP response from a ChangePasswordWithResponse call
+func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangePasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSessionsResponse parses an HTTP response from a ListSessionsWithResponse call
+func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SessionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRevokeSessionResponse parses an HTTP response from a RevokeSessionWithResponse call
+func ParseRevokeSessionResponse(rsp *http.Response) (*RevokeSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

@@ -17,14 +17,31 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AuditActorKind.
+const (
+	AuditActorKindAdmin       AuditActorKind = "admin"
+	AuditActorKindClient      AuditActorKind = "client"
+	AuditActorKindCommandLine AuditActorKind = "command_line"
+	AuditActorKindNobody      AuditActorKind = "nobody"
+	AuditActorKindServer      AuditActorKind = "server"
+)
+
 // Defines values for PreviewKind.
 const (
+	PreviewKindAdmin      PreviewKind = "admin"
 	PreviewKindCapability PreviewKind = "capability"
 	PreviewKindClient     PreviewKind = "client"
 	PreviewKindKeyspace   PreviewKind = "keyspace"
 	PreviewKindSecret     PreviewKind = "secret"
 	PreviewKindSection    PreviewKind = "section"
 	PreviewKindSigningKey PreviewKind = "signing_key"
+)
+
+// Defines values for Role.
+const (
+	RoleAdmin  Role = "admin"
+	RoleOwner  Role = "owner"
+	RoleViewer Role = "viewer"
 )
 
 // Defines values for SigningKeyAlg.
@@ -36,13 +53,212 @@ const (
 
 // Defines values for SigningKeyState.
 const (
-	Active  SigningKeyState = "active"
-	Pending SigningKeyState = "pending"
-	Retired SigningKeyState = "retired"
+	SigningKeyStateActive  SigningKeyState = "active"
+	SigningKeyStatePending SigningKeyState = "pending"
+	SigningKeyStateRetired SigningKeyState = "retired"
+)
+
+// Defines values for ByState.
+const (
+	ByStateActive   ByState = "active"
+	ByStateDisabled ByState = "disabled"
+	ByStateExpired  ByState = "expired"
+)
+
+// Defines values for DeleteClientsParamsState.
+const (
+	DeleteClientsParamsStateActive   DeleteClientsParamsState = "active"
+	DeleteClientsParamsStateDisabled DeleteClientsParamsState = "disabled"
+	DeleteClientsParamsStateExpired  DeleteClientsParamsState = "expired"
+)
+
+// Defines values for ListClientsParamsState.
+const (
+	ListClientsParamsStateActive   ListClientsParamsState = "active"
+	ListClientsParamsStateDisabled ListClientsParamsState = "disabled"
+	ListClientsParamsStateExpired  ListClientsParamsState = "expired"
+)
+
+// Defines values for ListClientsParamsSort.
+const (
+	ListClientsParamsSortCreatedAt       ListClientsParamsSort = "created_at"
+	ListClientsParamsSortExpiresAt       ListClientsParamsSort = "expires_at"
+	ListClientsParamsSortLastUsedAt      ListClientsParamsSort = "last_used_at"
+	ListClientsParamsSortMinusCreatedAt  ListClientsParamsSort = "-created_at"
+	ListClientsParamsSortMinusExpiresAt  ListClientsParamsSort = "-expires_at"
+	ListClientsParamsSortMinusLastUsedAt ListClientsParamsSort = "-last_used_at"
+	ListClientsParamsSortMinusName       ListClientsParamsSort = "-name"
+	ListClientsParamsSortName            ListClientsParamsSort = "name"
 )
 
 // Actions defines model for Actions.
 type Actions = []string
+
+// AddressList defines model for AddressList.
+type AddressList struct {
+	Items []AddressUse `json:"items"`
+}
+
+// AddressUse defines model for AddressUse.
+type AddressUse struct {
+	// Address Empty for all beyond the first hundred of an hour.
+	Address    string    `json:"address"`
+	LastUsedAt time.Time `json:"last_used_at"`
+	Uses       int64     `json:"uses"`
+}
+
+// Admin defines model for Admin.
+type Admin struct {
+	CreatedAt    time.Time  `json:"created_at"`
+	Email        string     `json:"email"`
+	ID           string     `json:"id"`
+	LastSignInAt *time.Time `json:"last_sign_in_at"`
+
+	// OneTimePassword The password must be changed at the next sign-in.
+	OneTimePassword bool `json:"one_time_password"`
+
+	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+	Role Role `json:"role"`
+}
+
+// AdminCreate defines model for AdminCreate.
+type AdminCreate struct {
+	Email string `json:"email"`
+
+	// Password At least 12 characters, and not the e-mail.
+	Password *string `json:"password,omitempty"`
+
+	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+	Role Role `json:"role"`
+}
+
+// AdminCreated defines model for AdminCreated.
+type AdminCreated struct {
+	CreatedAt    time.Time  `json:"created_at"`
+	Email        string     `json:"email"`
+	ID           string     `json:"id"`
+	LastSignInAt *time.Time `json:"last_sign_in_at"`
+
+	// OneTimePassword The password must be changed at the next sign-in.
+	OneTimePassword bool `json:"one_time_password"`
+
+	// Password The one-time password, if none was given. It is shown here and never again.
+	Password *string `json:"password,omitempty"`
+
+	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+	Role Role `json:"role"`
+}
+
+// AdminList defines model for AdminList.
+type AdminList struct {
+	Items []Admin `json:"items"`
+	Next  *string `json:"next,omitempty"`
+}
+
+// AdminPatch defines model for AdminPatch.
+type AdminPatch struct {
+	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+	Role *Role `json:"role,omitempty"`
+}
+
+// AuditActor defines model for AuditActor.
+type AuditActor struct {
+	ID   string         `json:"id"`
+	Kind AuditActorKind `json:"kind"`
+
+	// Name As it was then.
+	Name *string `json:"name,omitempty"`
+}
+
+// AuditActorKind defines model for AuditActor.Kind.
+type AuditActorKind string
+
+// AuditChange defines model for AuditChange.
+type AuditChange struct {
+	After  interface{} `json:"after,omitempty"`
+	Before interface{} `json:"before,omitempty"`
+
+	// Taken What went away of a list with something else.
+	Taken interface{} `json:"taken,omitempty"`
+}
+
+// AuditEvent defines model for AuditEvent.
+type AuditEvent struct {
+	// Action Examples: client.create
+	Action string     `json:"action"`
+	Actor  AuditActor `json:"actor"`
+	At     time.Time  `json:"at"`
+
+	// Changes Members of the target, each with `before` and `after` as far as there was or is one. Never a secret.
+	Changes map[string]AuditChange `json:"changes"`
+
+	// ClientID The client that it is about.
+	ClientID *string `json:"client_id,omitempty"`
+
+	// Hash SHA-256, in hex, of this event as JSON without it.
+	Hash string  `json:"hash"`
+	ID   string  `json:"id"`
+	IP   *string `json:"ip,omitempty"`
+
+	// Previous The hash of the event before it.
+	Previous  string  `json:"previous"`
+	RequestID *string `json:"request_id,omitempty"`
+
+	// Seq 1, 2, 3 … without a gap.
+	Seq    int64       `json:"seq"`
+	Target AuditTarget `json:"target"`
+}
+
+// AuditEventList defines model for AuditEventList.
+type AuditEventList struct {
+	Items []AuditEvent `json:"items"`
+	Next  *string      `json:"next,omitempty"`
+}
+
+// AuditFault Where the log first is not as it was written.
+type AuditFault struct {
+	Reason string `json:"reason"`
+	Seq    int64  `json:"seq"`
+}
+
+// AuditTarget defines model for AuditTarget.
+type AuditTarget struct {
+	ID   string `json:"id"`
+	Kind string `json:"kind"`
+
+	// Name As it was then.
+	Name *string `json:"name,omitempty"`
+}
+
+// AuditVerification defines model for AuditVerification.
+type AuditVerification struct {
+	// Events How many events are as they were written.
+	Events int64 `json:"events"`
+
+	// Fault Where the log first is not as it was written.
+	Fault *AuditFault `json:"fault,omitempty"`
+
+	// Whole True if the log is as it was written.
+	Whole bool `json:"whole"`
+}
+
+// BulkDeleted defines model for BulkDeleted.
+type BulkDeleted struct {
+	ID         string     `json:"id"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+	Name       string     `json:"name"`
+}
+
+// BulkPreview defines model for BulkPreview.
+type BulkPreview struct {
+	ClientsDeleted []BulkDeleted `json:"clients_deleted"`
+
+	// Confirm Stands for just these clients.
+	Confirm string `json:"confirm"`
+
+	// DryRun Always true.
+	DryRun bool `json:"dry_run"`
+}
 
 // Capability defines model for Capability.
 type Capability struct {
@@ -235,6 +451,20 @@ type ClientPatch struct {
 	TokenLifetime *int                 `json:"token_lifetime,omitempty"`
 }
 
+// DeletedClient defines model for DeletedClient.
+type DeletedClient struct {
+	DeletedAt time.Time `json:"deleted_at"`
+	DeletedBy string    `json:"deleted_by"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+}
+
+// DeletedClientList defines model for DeletedClientList.
+type DeletedClientList struct {
+	Items []DeletedClient `json:"items"`
+	Next  *string         `json:"next,omitempty"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	Detail string `json:"detail"`
@@ -296,6 +526,20 @@ type KeyspacePatch struct {
 // unique.
 type Name = string
 
+// OneTimePassword defines model for OneTimePassword.
+type OneTimePassword struct {
+	// Password It is shown here and never again.
+	Password string `json:"password"`
+}
+
+// PasswordChange defines model for PasswordChange.
+type PasswordChange struct {
+	CurrentPassword string `json:"current_password"`
+
+	// NewPassword At least 12 characters, and not the e-mail.
+	NewPassword string `json:"new_password"`
+}
+
 // Permissions Actions by keyspace or capability. `*` stands for every keyspace, `wardkey` for this server
 // itself, with the actions `read`, `write` and `introspect`.
 //
@@ -337,6 +581,9 @@ type Problem struct {
 	// Errors What is wrong with the body, member by member.
 	Errors []FieldError `json:"errors,omitempty"`
 
+	// Made With `already-done`: the id of what the request made.
+	Made *string `json:"made,omitempty"`
+
 	// RequestID Under which the server's log has the request.
 	RequestID *string `json:"request_id,omitempty"`
 	Status    int     `json:"status"`
@@ -345,6 +592,45 @@ type Problem struct {
 	// Type Examples: urn:wardkey:problem:invalid
 	Type string `json:"type"`
 }
+
+// Refusal defines model for Refusal.
+type Refusal struct {
+	// Address From where; empty if from too many to count apart.
+	Address string `json:"address"`
+
+	// At With `error_id`: when that request was made.
+	At *time.Time `json:"at,omitempty"`
+
+	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_expired, scope_not_held, scope_malformed, audience_unknown, malformed and others.
+	Cause string `json:"cause"`
+
+	// ClientID Null if no client has or had the id that was sent.
+	ClientID   *string `json:"client_id"`
+	ClientName *string `json:"client_name"`
+
+	// Count How often within the hour.
+	Count int64 `json:"count"`
+
+	// Cure What to do in a sentence.
+	Cure string `json:"cure"`
+
+	// Detail What it was about, such as a scope value; empty if nothing is known.
+	Detail string `json:"detail"`
+
+	// Explanation Why in a sentence.
+	Explanation string    `json:"explanation"`
+	FirstAt     time.Time `json:"first_at"`
+	LastAt      time.Time `json:"last_at"`
+}
+
+// RefusalList defines model for RefusalList.
+type RefusalList struct {
+	Items []Refusal `json:"items"`
+	Next  *string   `json:"next,omitempty"`
+}
+
+// Role An owner may do everything, an admin everything but change admins, a viewer may read.
+type Role string
 
 // Secret defines model for Secret.
 type Secret struct {
@@ -383,10 +669,28 @@ type SecretCreated struct {
 	LastUsedAt *time.Time `json:"last_used_at"`
 }
 
+// SecretInUse defines model for SecretInUse.
+type SecretInUse struct {
+	// AddressesLastDay From how many addresses.
+	AddressesLastDay int       `json:"addresses_last_day"`
+	CreatedAt        time.Time `json:"created_at"`
+
+	// ExpiresAt From then on it opens nothing.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// Hint Its last four characters.
+	Hint       string     `json:"hint"`
+	ID         string     `json:"id"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+
+	// UsesLastDay How many tokens it got in the last 24 hours.
+	UsesLastDay int64 `json:"uses_last_day"`
+}
+
 // SecretList defines model for SecretList.
 type SecretList struct {
-	Items []Secret `json:"items"`
-	Next  *string  `json:"next,omitempty"`
+	Items []SecretInUse `json:"items"`
+	Next  *string       `json:"next,omitempty"`
 }
 
 // Section defines model for Section.
@@ -424,6 +728,36 @@ type SectionPatch struct {
 	// Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 	// unique.
 	Name *Name `json:"name,omitempty"`
+}
+
+// Session defines model for Session.
+type Session struct {
+	Admin     Admin     `json:"admin"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current It is the one that asks.
+	Current bool `json:"current"`
+
+	// ExpiresAt When it ends, if it is not used until then and not ended sooner.
+	ExpiresAt time.Time `json:"expires_at"`
+	ID        string    `json:"id"`
+	IP        string    `json:"ip"`
+
+	// SeenAt When it was last used, to the minute.
+	SeenAt    time.Time `json:"seen_at"`
+	UserAgent string    `json:"user_agent"`
+}
+
+// SessionList defines model for SessionList.
+type SessionList struct {
+	Items []Session `json:"items"`
+	Next  *string   `json:"next,omitempty"`
+}
+
+// SignIn defines model for SignIn.
+type SignIn struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
 }
 
 // SigningKey defines model for SigningKey.
@@ -468,11 +802,44 @@ type SigningKeyRotate struct {
 	Now *bool `json:"now,omitempty"`
 }
 
+// ByPermission defines model for byPermission.
+type ByPermission = string
+
+// BySection defines model for bySection.
+type BySection = string
+
+// ByState defines model for byState.
+type ByState string
+
+// ByText defines model for byText.
+type ByText = string
+
 // Cursor defines model for cursor.
 type Cursor = string
 
 // DryRun defines model for dryRun.
 type DryRun = bool
+
+// EventAction defines model for eventAction.
+type EventAction = string
+
+// EventActor defines model for eventActor.
+type EventActor = string
+
+// EventClient defines model for eventClient.
+type EventClient = string
+
+// EventSince defines model for eventSince.
+type EventSince = time.Time
+
+// EventUntil defines model for eventUntil.
+type EventUntil = time.Time
+
+// ExpiresBefore defines model for expiresBefore.
+type ExpiresBefore = time.Time
+
+// IdempotencyKey defines model for idempotencyKey.
+type IdempotencyKey = string
 
 // IfMatch defines model for ifMatch.
 type IfMatch = string
@@ -486,6 +853,95 @@ type Limit = string
 // Resource defines model for resource.
 type Resource = string
 
+// UnusedSince defines model for unusedSince.
+type UnusedSince = time.Time
+
+// ListAdminsParams defines parameters for ListAdmins.
+type ListAdminsParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateAdminJSONBody defines parameters for CreateAdmin.
+type CreateAdminJSONBody = json.RawMessage
+
+// CreateAdminParams defines parameters for CreateAdmin.
+type CreateAdminParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteAdminParams defines parameters for DeleteAdmin.
+type DeleteAdminParams struct {
+	// DryRun True says what would be done, and does nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReadAdminParams defines parameters for ReadAdmin.
+type ReadAdminParams struct {
+	// IfNoneMatch Answer 304 if the resource still has one of these entity tags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateAdminApplicationMergePatchPlusJSONBody defines parameters for UpdateAdmin.
+type UpdateAdminApplicationMergePatchPlusJSONBody = json.RawMessage
+
+// UpdateAdminParams defines parameters for UpdateAdmin.
+type UpdateAdminParams struct {
+	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ResetPasswordParams defines parameters for ResetPassword.
+type ResetPasswordParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListAuditEventsParams defines parameters for ListAuditEvents.
+type ListAuditEventsParams struct {
+	// Client The id of a client, for what was done to it and by it.
+	Client *EventClient `form:"client,omitempty" json:"client,omitempty"`
+
+	// Actor Who did it, by id, by e-mail or by kind.
+	Actor *EventActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action What was done, such as `client.create`; or `client` for all that was done to clients.
+	Action *EventAction `form:"action,omitempty" json:"action,omitempty"`
+	Since  *EventSince  `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Not itself.
+	Until *EventUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ExportAuditEventsParams defines parameters for ExportAuditEvents.
+type ExportAuditEventsParams struct {
+	// Client The id of a client, for what was done to it and by it.
+	Client *EventClient `form:"client,omitempty" json:"client,omitempty"`
+
+	// Actor Who did it, by id, by e-mail or by kind.
+	Actor *EventActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action What was done, such as `client.create`; or `client` for all that was done to clients.
+	Action *EventAction `form:"action,omitempty" json:"action,omitempty"`
+	Since  *EventSince  `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Not itself.
+	Until *EventUntil `form:"until,omitempty" json:"until,omitempty"`
+}
+
 // ListCapabilitiesParams defines parameters for ListCapabilities.
 type ListCapabilitiesParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -497,6 +953,12 @@ type ListCapabilitiesParams struct {
 
 // CreateCapabilityJSONBody defines parameters for CreateCapability.
 type CreateCapabilityJSONBody = json.RawMessage
+
+// CreateCapabilityParams defines parameters for CreateCapability.
+type CreateCapabilityParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // DeleteCapabilityParams defines parameters for DeleteCapability.
 type DeleteCapabilityParams struct {
@@ -522,8 +984,60 @@ type UpdateCapabilityParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// DeleteClientsParams defines parameters for DeleteClients.
+type DeleteClientsParams struct {
+	// Q A part of the name, of the id or of the description, in whatever case.
+	Q *ByText `form:"q,omitempty" json:"q,omitempty"`
+
+	// Section The id of a Section that they may work in, by its name or by `*`.
+	Section *BySection `form:"section,omitempty" json:"section,omitempty"`
+
+	// Permission A permission that they hold, such as `email:read`, by its name or by `*:read`.
+	Permission *ByPermission `form:"permission,omitempty" json:"permission,omitempty"`
+
+	// State Whether they get tokens, or why not.
+	State *DeleteClientsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// ExpiresBefore They end before this time, or have ended.
+	ExpiresBefore *ExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+
+	// UnusedSince They got no token since this time, and were there before it.
+	UnusedSince *UnusedSince `form:"unused_since,omitempty" json:"unused_since,omitempty"`
+
+	// DryRun True says what would be done, and does nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Confirm What the dry run answered.
+	Confirm *string `form:"confirm,omitempty" json:"confirm,omitempty"`
+}
+
+// DeleteClientsParamsState defines parameters for DeleteClients.
+type DeleteClientsParamsState string
+
 // ListClientsParams defines parameters for ListClients.
 type ListClientsParams struct {
+	// Q A part of the name, of the id or of the description, in whatever case.
+	Q *ByText `form:"q,omitempty" json:"q,omitempty"`
+
+	// Section The id of a Section that they may work in, by its name or by `*`.
+	Section *BySection `form:"section,omitempty" json:"section,omitempty"`
+
+	// Permission A permission that they hold, such as `email:read`, by its name or by `*:read`.
+	Permission *ByPermission `form:"permission,omitempty" json:"permission,omitempty"`
+
+	// State Whether they get tokens, or why not.
+	State *ListClientsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// ExpiresBefore They end before this time, or have ended.
+	ExpiresBefore *ExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+
+	// UnusedSince They got no token since this time, and were there before it.
+	UnusedSince *UnusedSince `form:"unused_since,omitempty" json:"unused_since,omitempty"`
+
+	// Sort What the list is ordered by; with `-` in front from the greatest down. By `last_used_at`,
+	// what was never used comes first; by `expires_at`, what never ends comes last.
+	Sort *ListClientsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
 	// Limit How many items at most; over 200 counts as 200.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -531,8 +1045,20 @@ type ListClientsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListClientsParamsState defines parameters for ListClients.
+type ListClientsParamsState string
+
+// ListClientsParamsSort defines parameters for ListClients.
+type ListClientsParamsSort string
+
 // CreateClientJSONBody defines parameters for CreateClient.
 type CreateClientJSONBody = json.RawMessage
+
+// CreateClientParams defines parameters for CreateClient.
+type CreateClientParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // DeleteClientParams defines parameters for DeleteClient.
 type DeleteClientParams struct {
@@ -558,6 +1084,27 @@ type UpdateClientParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CancelRotationParams defines parameters for CancelRotation.
+type CancelRotationParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListClientRefusalsParams defines parameters for ListClientRefusals.
+type ListClientRefusalsParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// RevokeTokensParams defines parameters for RevokeTokens.
+type RevokeTokensParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListSecretsParams defines parameters for ListSecrets.
 type ListSecretsParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -570,6 +1117,12 @@ type ListSecretsParams struct {
 // AddSecretJSONBody defines parameters for AddSecret.
 type AddSecretJSONBody = json.RawMessage
 
+// AddSecretParams defines parameters for AddSecret.
+type AddSecretParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteSecretParams defines parameters for DeleteSecret.
 type DeleteSecretParams struct {
 	// DryRun True says what would be done, and does nothing.
@@ -577,6 +1130,18 @@ type DeleteSecretParams struct {
 
 	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListDeletedClientsParams defines parameters for ListDeletedClients.
+type ListDeletedClientsParams struct {
+	// Q A part of the name, of the id or of the description, in whatever case.
+	Q *ByText `form:"q,omitempty" json:"q,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListKeyspacesParams defines parameters for ListKeyspaces.
@@ -590,6 +1155,12 @@ type ListKeyspacesParams struct {
 
 // CreateKeyspaceJSONBody defines parameters for CreateKeyspace.
 type CreateKeyspaceJSONBody = json.RawMessage
+
+// CreateKeyspaceParams defines parameters for CreateKeyspace.
+type CreateKeyspaceParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // DeleteKeyspaceParams defines parameters for DeleteKeyspace.
 type DeleteKeyspaceParams struct {
@@ -615,6 +1186,22 @@ type UpdateKeyspaceParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListRefusalsParams defines parameters for ListRefusals.
+type ListRefusalsParams struct {
+	ErrorID *string `form:"error_id,omitempty" json:"error_id,omitempty"`
+
+	// Client A Client ID, of a deleted client or of none as well.
+	Client *string    `form:"client,omitempty" json:"client,omitempty"`
+	Cause  *string    `form:"cause,omitempty" json:"cause,omitempty"`
+	Since  *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListSectionsParams defines parameters for ListSections.
 type ListSectionsParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -626,6 +1213,12 @@ type ListSectionsParams struct {
 
 // CreateSectionJSONBody defines parameters for CreateSection.
 type CreateSectionJSONBody = json.RawMessage
+
+// CreateSectionParams defines parameters for CreateSection.
+type CreateSectionParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // DeleteSectionParams defines parameters for DeleteSection.
 type DeleteSectionParams struct {
@@ -651,6 +1244,24 @@ type UpdateSectionParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// SignInJSONBody defines parameters for SignIn.
+type SignInJSONBody = json.RawMessage
+
+// ChangePasswordJSONBody defines parameters for ChangePassword.
+type ChangePasswordJSONBody = json.RawMessage
+
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Admin The id of an admin, to see only theirs.
+	Admin *string `form:"admin,omitempty" json:"admin,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListSigningKeysParams defines parameters for ListSigningKeys.
 type ListSigningKeysParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -663,6 +1274,12 @@ type ListSigningKeysParams struct {
 // RotateSigningKeyJSONBody defines parameters for RotateSigningKey.
 type RotateSigningKeyJSONBody = json.RawMessage
 
+// RotateSigningKeyParams defines parameters for RotateSigningKey.
+type RotateSigningKeyParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteSigningKeyParams defines parameters for DeleteSigningKey.
 type DeleteSigningKeyParams struct {
 	// DryRun True says what would be done, and does nothing.
@@ -671,6 +1288,12 @@ type DeleteSigningKeyParams struct {
 	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// CreateAdminJSONRequestBody defines body for CreateAdmin for application/json ContentType.
+type CreateAdminJSONRequestBody = CreateAdminJSONBody
+
+// UpdateAdminApplicationMergePatchPlusJSONRequestBody defines body for UpdateAdmin for application/merge-patch+json ContentType.
+type UpdateAdminApplicationMergePatchPlusJSONRequestBody = UpdateAdminApplicationMergePatchPlusJSONBody
 
 // CreateCapabilityJSONRequestBody defines body for CreateCapability for application/json ContentType.
 type CreateCapabilityJSONRequestBody = CreateCapabilityJSONBody
@@ -699,17 +1322,50 @@ type CreateSectionJSONRequestBody = CreateSectionJSONBody
 // UpdateSectionApplicationMergePatchPlusJSONRequestBody defines body for UpdateSection for application/merge-patch+json ContentType.
 type UpdateSectionApplicationMergePatchPlusJSONRequestBody = UpdateSectionApplicationMergePatchPlusJSONBody
 
+// SignInJSONRequestBody defines body for SignIn for application/json ContentType.
+type SignInJSONRequestBody = SignInJSONBody
+
+// ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
+type ChangePasswordJSONRequestBody = ChangePasswordJSONBody
+
 // RotateSigningKeyJSONRequestBody defines body for RotateSigningKey for application/json ContentType.
 type RotateSigningKeyJSONRequestBody = RotateSigningKeyJSONBody
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAdmins List admins
+	// (GET /admins)
+	ListAdmins(w http.ResponseWriter, r *http.Request, params ListAdminsParams)
+	// CreateAdmin Create an admin
+	// (POST /admins)
+	CreateAdmin(w http.ResponseWriter, r *http.Request, params CreateAdminParams)
+	// DeleteAdmin Remove an admin
+	// (DELETE /admins/{id})
+	DeleteAdmin(w http.ResponseWriter, r *http.Request, id Resource, params DeleteAdminParams)
+	// ReadAdmin Read an admin
+	// (GET /admins/{id})
+	ReadAdmin(w http.ResponseWriter, r *http.Request, id Resource, params ReadAdminParams)
+	// UpdateAdmin Give an admin another role
+	// (PATCH /admins/{id})
+	UpdateAdmin(w http.ResponseWriter, r *http.Request, id Resource, params UpdateAdminParams)
+	// ResetPassword Give an admin a one-time password
+	// (POST /admins/{id}/reset-password)
+	ResetPassword(w http.ResponseWriter, r *http.Request, id Resource, params ResetPasswordParams)
+	// ListAuditEvents List what was done
+	// (GET /audit-events)
+	ListAuditEvents(w http.ResponseWriter, r *http.Request, params ListAuditEventsParams)
+	// ExportAuditEvents Export what was done as JSON lines
+	// (GET /audit-events/export)
+	ExportAuditEvents(w http.ResponseWriter, r *http.Request, params ExportAuditEventsParams)
+	// VerifyAuditEvents Check that the audit log is as it was written
+	// (GET /audit-events/verification)
+	VerifyAuditEvents(w http.ResponseWriter, r *http.Request)
 	// ListCapabilities List capabilities
 	// (GET /capabilities)
 	ListCapabilities(w http.ResponseWriter, r *http.Request, params ListCapabilitiesParams)
 	// CreateCapability Create a capability
 	// (POST /capabilities)
-	CreateCapability(w http.ResponseWriter, r *http.Request)
+	CreateCapability(w http.ResponseWriter, r *http.Request, params CreateCapabilityParams)
 	// DeleteCapability Delete a capability
 	// (DELETE /capabilities/{id})
 	DeleteCapability(w http.ResponseWriter, r *http.Request, id Resource, params DeleteCapabilityParams)
@@ -719,12 +1375,15 @@ type ServerInterface interface {
 	// UpdateCapability Change a capability, or switch it on or off
 	// (PATCH /capabilities/{id})
 	UpdateCapability(w http.ResponseWriter, r *http.Request, id Resource, params UpdateCapabilityParams)
-	// ListClients List clients
+	// DeleteClients Delete all clients that a filter finds
+	// (DELETE /clients)
+	DeleteClients(w http.ResponseWriter, r *http.Request, params DeleteClientsParams)
+	// ListClients List clients, or find some
 	// (GET /clients)
 	ListClients(w http.ResponseWriter, r *http.Request, params ListClientsParams)
 	// CreateClient Register a client
 	// (POST /clients)
-	CreateClient(w http.ResponseWriter, r *http.Request)
+	CreateClient(w http.ResponseWriter, r *http.Request, params CreateClientParams)
 	// DeleteClient Delete a client
 	// (DELETE /clients/{id})
 	DeleteClient(w http.ResponseWriter, r *http.Request, id Resource, params DeleteClientParams)
@@ -734,21 +1393,39 @@ type ServerInterface interface {
 	// UpdateClient Change a client
 	// (PATCH /clients/{id})
 	UpdateClient(w http.ResponseWriter, r *http.Request, id Resource, params UpdateClientParams)
-	// ListSecrets List a client's secrets
+	// CancelRotation Take a rotation back
+	// (POST /clients/{id}/cancel-rotation)
+	CancelRotation(w http.ResponseWriter, r *http.Request, id Resource, params CancelRotationParams)
+	// ListClientRefusals Why token requests of a client were refused
+	// (GET /clients/{id}/refusals)
+	ListClientRefusals(w http.ResponseWriter, r *http.Request, id Resource, params ListClientRefusalsParams)
+	// RevokeTokens Revoke every token that a client was given
+	// (POST /clients/{id}/revoke-tokens)
+	RevokeTokens(w http.ResponseWriter, r *http.Request, id Resource, params RevokeTokensParams)
+	// ListSecrets List a client's secrets, with how they are used
 	// (GET /clients/{id}/secrets)
 	ListSecrets(w http.ResponseWriter, r *http.Request, id Resource, params ListSecretsParams)
 	// AddSecret Give a client a second secret
 	// (POST /clients/{id}/secrets)
-	AddSecret(w http.ResponseWriter, r *http.Request, id Resource)
+	AddSecret(w http.ResponseWriter, r *http.Request, id Resource, params AddSecretParams)
 	// DeleteSecret End a secret
 	// (DELETE /clients/{id}/secrets/{secret_id})
 	DeleteSecret(w http.ResponseWriter, r *http.Request, id Resource, secretID string, params DeleteSecretParams)
+	// ListSecretAddresses From where a secret was used in the last day
+	// (GET /clients/{id}/secrets/{secret_id}/addresses)
+	ListSecretAddresses(w http.ResponseWriter, r *http.Request, id Resource, secretID string)
+	// ListDeletedClients List deleted clients
+	// (GET /deleted-clients)
+	ListDeletedClients(w http.ResponseWriter, r *http.Request, params ListDeletedClientsParams)
+	// ReadDeletedClient Read what is left of a deleted client
+	// (GET /deleted-clients/{id})
+	ReadDeletedClient(w http.ResponseWriter, r *http.Request, id Resource)
 	// ListKeyspaces List keyspaces
 	// (GET /keyspaces)
 	ListKeyspaces(w http.ResponseWriter, r *http.Request, params ListKeyspacesParams)
 	// CreateKeyspace Create a keyspace
 	// (POST /keyspaces)
-	CreateKeyspace(w http.ResponseWriter, r *http.Request)
+	CreateKeyspace(w http.ResponseWriter, r *http.Request, params CreateKeyspaceParams)
 	// DeleteKeyspace Delete a keyspace
 	// (DELETE /keyspaces/{id})
 	DeleteKeyspace(w http.ResponseWriter, r *http.Request, id Resource, params DeleteKeyspaceParams)
@@ -758,12 +1435,15 @@ type ServerInterface interface {
 	// UpdateKeyspace Change a keyspace
 	// (PATCH /keyspaces/{id})
 	UpdateKeyspace(w http.ResponseWriter, r *http.Request, id Resource, params UpdateKeyspaceParams)
+	// ListRefusals Why token requests were refused
+	// (GET /refusals)
+	ListRefusals(w http.ResponseWriter, r *http.Request, params ListRefusalsParams)
 	// ListSections List Sections
 	// (GET /sections)
 	ListSections(w http.ResponseWriter, r *http.Request, params ListSectionsParams)
 	// CreateSection Create a Section
 	// (POST /sections)
-	CreateSection(w http.ResponseWriter, r *http.Request)
+	CreateSection(w http.ResponseWriter, r *http.Request, params CreateSectionParams)
 	// DeleteSection Delete a Section
 	// (DELETE /sections/{id})
 	DeleteSection(w http.ResponseWriter, r *http.Request, id Resource, params DeleteSectionParams)
@@ -773,12 +1453,30 @@ type ServerInterface interface {
 	// UpdateSection Rename a Section
 	// (PATCH /sections/{id})
 	UpdateSection(w http.ResponseWriter, r *http.Request, id Resource, params UpdateSectionParams)
+	// SignOut Sign out
+	// (DELETE /session)
+	SignOut(w http.ResponseWriter, r *http.Request)
+	// ReadSession Read one's own session
+	// (GET /session)
+	ReadSession(w http.ResponseWriter, r *http.Request)
+	// SignIn Sign in
+	// (POST /session)
+	SignIn(w http.ResponseWriter, r *http.Request)
+	// ChangePassword Change one's own password
+	// (POST /session/password)
+	ChangePassword(w http.ResponseWriter, r *http.Request)
+	// ListSessions List where admins are signed in
+	// (GET /sessions)
+	ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams)
+	// RevokeSession End a session
+	// (DELETE /sessions/{id})
+	RevokeSession(w http.ResponseWriter, r *http.Request, id Resource)
 	// ListSigningKeys List signing keys
 	// (GET /signing-keys)
 	ListSigningKeys(w http.ResponseWriter, r *http.Request, params ListSigningKeysParams)
 	// RotateSigningKey Make a new signing key
 	// (POST /signing-keys/rotate)
-	RotateSigningKey(w http.ResponseWriter, r *http.Request)
+	RotateSigningKey(w http.ResponseWriter, r *http.Request, params RotateSigningKeyParams)
 	// DeleteSigningKey Delete a signing key that leaked
 	// (DELETE /signing-keys/{kid})
 	DeleteSigningKey(w http.ResponseWriter, r *http.Request, kid string, params DeleteSigningKeyParams)
@@ -792,6 +1490,516 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ListAdmins operation middleware
+func (siw *ServerInterfaceWrapper) ListAdmins(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAdminsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAdmins(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateAdmin operation middleware
+func (siw *ServerInterfaceWrapper) CreateAdmin(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateAdminParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateAdmin(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteAdmin operation middleware
+func (siw *ServerInterfaceWrapper) DeleteAdmin(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteAdminParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteAdmin(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReadAdmin operation middleware
+func (siw *ServerInterfaceWrapper) ReadAdmin(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadAdminParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadAdmin(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateAdmin operation middleware
+func (siw *ServerInterfaceWrapper) UpdateAdmin(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateAdminParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateAdmin(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResetPassword operation middleware
+func (siw *ServerInterfaceWrapper) ResetPassword(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResetPasswordParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResetPassword(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListAuditEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListAuditEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditEventsParams
+
+	// ------------- Optional query parameter "client" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "client", r.URL.Query(), &params.Client, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "client"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "client", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", r.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "actor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "actor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", r.URL.Query(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "action"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "action", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAuditEvents(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ExportAuditEvents operation middleware
+func (siw *ServerInterfaceWrapper) ExportAuditEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportAuditEventsParams
+
+	// ------------- Optional query parameter "client" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "client", r.URL.Query(), &params.Client, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "client"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "client", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", r.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "actor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "actor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", r.URL.Query(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "action"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "action", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExportAuditEvents(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// VerifyAuditEvents operation middleware
+func (siw *ServerInterfaceWrapper) VerifyAuditEvents(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.VerifyAuditEvents(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListCapabilities operation middleware
 func (siw *ServerInterfaceWrapper) ListCapabilities(w http.ResponseWriter, r *http.Request) {
@@ -842,8 +2050,35 @@ func (siw *ServerInterfaceWrapper) ListCapabilities(w http.ResponseWriter, r *ht
 // CreateCapability operation middleware
 func (siw *ServerInterfaceWrapper) CreateCapability(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCapabilityParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateCapability(w, r)
+		siw.Handler.CreateCapability(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1016,6 +2251,130 @@ func (siw *ServerInterfaceWrapper) UpdateCapability(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// DeleteClients operation middleware
+func (siw *ServerInterfaceWrapper) DeleteClients(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteClientsParams
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", r.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "q"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "q", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "section" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "section", r.URL.Query(), &params.Section, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "section"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "section", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "permission" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "permission", r.URL.Query(), &params.Permission, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "permission"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "permission", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expires_before", r.URL.Query(), &params.ExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "expires_before"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "expires_before", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "unused_since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "unused_since", r.URL.Query(), &params.UnusedSince, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "unused_since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "unused_since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "confirm" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "confirm", r.URL.Query(), &params.Confirm, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "confirm"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "confirm", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteClients(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListClients operation middleware
 func (siw *ServerInterfaceWrapper) ListClients(w http.ResponseWriter, r *http.Request) {
 
@@ -1024,6 +2383,97 @@ func (siw *ServerInterfaceWrapper) ListClients(w http.ResponseWriter, r *http.Re
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListClientsParams
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", r.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "q"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "q", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "section" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "section", r.URL.Query(), &params.Section, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "section"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "section", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "permission" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "permission", r.URL.Query(), &params.Permission, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "permission"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "permission", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expires_before", r.URL.Query(), &params.ExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "expires_before"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "expires_before", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "unused_since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "unused_since", r.URL.Query(), &params.UnusedSince, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "unused_since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "unused_since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", r.URL.Query(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sort"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sort", Err: err})
+		}
+		return
+	}
 
 	// ------------- Optional query parameter "limit" -------------
 
@@ -1065,8 +2515,35 @@ func (siw *ServerInterfaceWrapper) ListClients(w http.ResponseWriter, r *http.Re
 // CreateClient operation middleware
 func (siw *ServerInterfaceWrapper) CreateClient(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateClientParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateClient(w, r)
+		siw.Handler.CreateClient(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1239,6 +2716,161 @@ func (siw *ServerInterfaceWrapper) UpdateClient(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// CancelRotation operation middleware
+func (siw *ServerInterfaceWrapper) CancelRotation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelRotationParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelRotation(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListClientRefusals operation middleware
+func (siw *ServerInterfaceWrapper) ListClientRefusals(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListClientRefusalsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListClientRefusals(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeTokens operation middleware
+func (siw *ServerInterfaceWrapper) RevokeTokens(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeTokensParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeTokens(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListSecrets operation middleware
 func (siw *ServerInterfaceWrapper) ListSecrets(w http.ResponseWriter, r *http.Request) {
 
@@ -1309,8 +2941,32 @@ func (siw *ServerInterfaceWrapper) AddSecret(w http.ResponseWriter, r *http.Requ
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddSecretParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.AddSecret(w, r, id)
+		siw.Handler.AddSecret(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1392,6 +3048,126 @@ func (siw *ServerInterfaceWrapper) DeleteSecret(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// ListSecretAddresses operation middleware
+func (siw *ServerInterfaceWrapper) ListSecretAddresses(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "secret_id" -------------
+	var secretID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "secret_id", mux.Vars(r)["secret_id"], &secretID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "secret_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSecretAddresses(w, r, id, secretID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListDeletedClients operation middleware
+func (siw *ServerInterfaceWrapper) ListDeletedClients(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDeletedClientsParams
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", r.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "q"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "q", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDeletedClients(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReadDeletedClient operation middleware
+func (siw *ServerInterfaceWrapper) ReadDeletedClient(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadDeletedClient(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListKeyspaces operation middleware
 func (siw *ServerInterfaceWrapper) ListKeyspaces(w http.ResponseWriter, r *http.Request) {
 
@@ -1441,8 +3217,35 @@ func (siw *ServerInterfaceWrapper) ListKeyspaces(w http.ResponseWriter, r *http.
 // CreateKeyspace operation middleware
 func (siw *ServerInterfaceWrapper) CreateKeyspace(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateKeyspaceParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateKeyspace(w, r)
+		siw.Handler.CreateKeyspace(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1615,6 +3418,104 @@ func (siw *ServerInterfaceWrapper) UpdateKeyspace(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// ListRefusals operation middleware
+func (siw *ServerInterfaceWrapper) ListRefusals(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRefusalsParams
+
+	// ------------- Optional query parameter "error_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "error_id", r.URL.Query(), &params.ErrorID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "error_id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "error_id", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "client" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "client", r.URL.Query(), &params.Client, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "client"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "client", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cause" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cause", r.URL.Query(), &params.Cause, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cause"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cause", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRefusals(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListSections operation middleware
 func (siw *ServerInterfaceWrapper) ListSections(w http.ResponseWriter, r *http.Request) {
 
@@ -1664,8 +3565,35 @@ func (siw *ServerInterfaceWrapper) ListSections(w http.ResponseWriter, r *http.R
 // CreateSection operation middleware
 func (siw *ServerInterfaceWrapper) CreateSection(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSectionParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateSection(w, r)
+		siw.Handler.CreateSection(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1838,6 +3766,147 @@ func (siw *ServerInterfaceWrapper) UpdateSection(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// SignOut operation middleware
+func (siw *ServerInterfaceWrapper) SignOut(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SignOut(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReadSession operation middleware
+func (siw *ServerInterfaceWrapper) ReadSession(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadSession(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SignIn operation middleware
+func (siw *ServerInterfaceWrapper) SignIn(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SignIn(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangePassword operation middleware
+func (siw *ServerInterfaceWrapper) ChangePassword(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangePassword(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSessionsParams
+
+	// ------------- Optional query parameter "admin" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "admin", r.URL.Query(), &params.Admin, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "admin"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "admin", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSessions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeSession operation middleware
+func (siw *ServerInterfaceWrapper) RevokeSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeSession(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListSigningKeys operation middleware
 func (siw *ServerInterfaceWrapper) ListSigningKeys(w http.ResponseWriter, r *http.Request) {
 
@@ -1887,8 +3956,35 @@ func (siw *ServerInterfaceWrapper) ListSigningKeys(w http.ResponseWriter, r *htt
 // RotateSigningKey operation middleware
 func (siw *ServerInterfaceWrapper) RotateSigningKey(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateSigningKeyParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.RotateSigningKey(w, r)
+		siw.Handler.RotateSigningKey(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2074,6 +4170,24 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 		ErrorHandlerFunc:   options.ErrorHandlerFunc,
 	}
 
+	r.HandleFunc(options.BaseURL+"/admins", wrapper.ListAdmins).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/admins", wrapper.CreateAdmin).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/admins/{id}", wrapper.DeleteAdmin).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/admins/{id}", wrapper.ReadAdmin).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/admins/{id}", wrapper.UpdateAdmin).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/admins/{id}/reset-password", wrapper.ResetPassword).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/audit-events", wrapper.ListAuditEvents).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/audit-events/export", wrapper.ExportAuditEvents).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/audit-events/verification", wrapper.VerifyAuditEvents).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/capabilities", wrapper.ListCapabilities).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/capabilities", wrapper.CreateCapability).Methods(http.MethodPost)
@@ -2083,6 +4197,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/capabilities/{id}", wrapper.ReadCapability).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/capabilities/{id}", wrapper.UpdateCapability).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/clients", wrapper.DeleteClients).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/clients", wrapper.ListClients).Methods(http.MethodGet)
 
@@ -2094,11 +4210,23 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/clients/{id}", wrapper.UpdateClient).Methods(http.MethodPatch)
 
+	r.HandleFunc(options.BaseURL+"/clients/{id}/cancel-rotation", wrapper.CancelRotation).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/clients/{id}/refusals", wrapper.ListClientRefusals).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/clients/{id}/revoke-tokens", wrapper.RevokeTokens).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/clients/{id}/secrets", wrapper.ListSecrets).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/clients/{id}/secrets", wrapper.AddSecret).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/clients/{id}/secrets/{secret_id}", wrapper.DeleteSecret).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/clients/{id}/secrets/{secret_id}/addresses", wrapper.ListSecretAddresses).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/deleted-clients", wrapper.ListDeletedClients).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/deleted-clients/{id}", wrapper.ReadDeletedClient).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/keyspaces", wrapper.ListKeyspaces).Methods(http.MethodGet)
 
@@ -2110,6 +4238,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/keyspaces/{id}", wrapper.UpdateKeyspace).Methods(http.MethodPatch)
 
+	r.HandleFunc(options.BaseURL+"/refusals", wrapper.ListRefusals).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/sections", wrapper.ListSections).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/sections", wrapper.CreateSection).Methods(http.MethodPost)
@@ -2119,6 +4249,18 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/sections/{id}", wrapper.ReadSection).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/sections/{id}", wrapper.UpdateSection).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/session", wrapper.SignOut).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/session", wrapper.ReadSession).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/session", wrapper.SignIn).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/session/password", wrapper.ChangePassword).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/sessions", wrapper.ListSessions).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/sessions/{id}", wrapper.RevokeSession).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/signing-keys", wrapper.ListSigningKeys).Methods(http.MethodGet)
 
@@ -2142,6 +4284,432 @@ type NotModifiedResponse struct {
 type PreviewJSONResponse Preview
 
 type ProblemApplicationProblemPlusJSONResponse Problem
+
+type ListAdminsRequestObject struct {
+	Params ListAdminsParams
+}
+
+type ListAdminsResponseObject interface {
+	VisitListAdminsResponse(w http.ResponseWriter) error
+}
+
+type ListAdmins200JSONResponse AdminList
+
+func (response ListAdmins200JSONResponse) VisitListAdminsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAdminsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAdminsdefaultApplicationProblemPlusJSONResponse) VisitListAdminsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAdminRequestObject struct {
+	Params CreateAdminParams
+	Body   *CreateAdminJSONRequestBody
+}
+
+type CreateAdminResponseObject interface {
+	VisitCreateAdminResponse(w http.ResponseWriter) error
+}
+
+type CreateAdmin201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateAdmin201JSONResponse struct {
+	Body    AdminCreated
+	Headers CreateAdmin201ResponseHeaders
+}
+
+func (response CreateAdmin201JSONResponse) VisitCreateAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAdmindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateAdmindefaultApplicationProblemPlusJSONResponse) VisitCreateAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAdminRequestObject struct {
+	ID     Resource `json:"id"`
+	Params DeleteAdminParams
+}
+
+type DeleteAdminResponseObject interface {
+	VisitDeleteAdminResponse(w http.ResponseWriter) error
+}
+
+type DeleteAdmin200JSONResponse struct{ PreviewJSONResponse }
+
+func (response DeleteAdmin200JSONResponse) VisitDeleteAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAdmin204Response = DeletedResponse
+
+func (response DeleteAdmin204Response) VisitDeleteAdminResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAdmindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteAdmindefaultApplicationProblemPlusJSONResponse) VisitDeleteAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAdminRequestObject struct {
+	ID     Resource `json:"id"`
+	Params ReadAdminParams
+}
+
+type ReadAdminResponseObject interface {
+	VisitReadAdminResponse(w http.ResponseWriter) error
+}
+
+type ReadAdmin200ResponseHeaders struct {
+	ETag string
+}
+
+type ReadAdmin200JSONResponse struct {
+	Body    Admin
+	Headers ReadAdmin200ResponseHeaders
+}
+
+func (response ReadAdmin200JSONResponse) VisitReadAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAdmin304Response = NotModifiedResponse
+
+func (response ReadAdmin304Response) VisitReadAdminResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadAdmindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadAdmindefaultApplicationProblemPlusJSONResponse) VisitReadAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAdminRequestObject struct {
+	ID     Resource `json:"id"`
+	Params UpdateAdminParams
+	Body   *UpdateAdminApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateAdminResponseObject interface {
+	VisitUpdateAdminResponse(w http.ResponseWriter) error
+}
+
+type UpdateAdmin200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateAdmin200JSONResponse struct {
+	Body    Admin
+	Headers UpdateAdmin200ResponseHeaders
+}
+
+func (response UpdateAdmin200JSONResponse) VisitUpdateAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAdmindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateAdmindefaultApplicationProblemPlusJSONResponse) VisitUpdateAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPasswordRequestObject struct {
+	ID     Resource `json:"id"`
+	Params ResetPasswordParams
+}
+
+type ResetPasswordResponseObject interface {
+	VisitResetPasswordResponse(w http.ResponseWriter) error
+}
+
+type ResetPassword200JSONResponse OneTimePassword
+
+func (response ResetPassword200JSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPassworddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResetPassworddefaultApplicationProblemPlusJSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEventsRequestObject struct {
+	Params ListAuditEventsParams
+}
+
+type ListAuditEventsResponseObject interface {
+	VisitListAuditEventsResponse(w http.ResponseWriter) error
+}
+
+type ListAuditEvents200JSONResponse AuditEventList
+
+func (response ListAuditEvents200JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAuditEventsdefaultApplicationProblemPlusJSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAuditEventsRequestObject struct {
+	Params ExportAuditEventsParams
+}
+
+type ExportAuditEventsResponseObject interface {
+	VisitExportAuditEventsResponse(w http.ResponseWriter) error
+}
+
+type ExportAuditEvents200ApplicationJsonlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ExportAuditEvents200ApplicationJsonlResponse) VisitExportAuditEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/jsonl")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ExportAuditEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExportAuditEventsdefaultApplicationProblemPlusJSONResponse) VisitExportAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyAuditEventsRequestObject struct {
+}
+
+type VerifyAuditEventsResponseObject interface {
+	VisitVerifyAuditEventsResponse(w http.ResponseWriter) error
+}
+
+type VerifyAuditEvents200JSONResponse AuditVerification
+
+func (response VerifyAuditEvents200JSONResponse) VisitVerifyAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyAuditEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response VerifyAuditEventsdefaultApplicationProblemPlusJSONResponse) VisitVerifyAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListCapabilitiesRequestObject struct {
 	Params ListCapabilitiesParams
@@ -2183,7 +4751,8 @@ func (response ListCapabilitiesdefaultApplicationProblemPlusJSONResponse) VisitL
 }
 
 type CreateCapabilityRequestObject struct {
-	Body *CreateCapabilityJSONRequestBody
+	Params CreateCapabilityParams
+	Body   *CreateCapabilityJSONRequestBody
 }
 
 type CreateCapabilityResponseObject interface {
@@ -2383,6 +4952,52 @@ func (response UpdateCapabilitydefaultApplicationProblemPlusJSONResponse) VisitU
 	return err
 }
 
+type DeleteClientsRequestObject struct {
+	Params DeleteClientsParams
+}
+
+type DeleteClientsResponseObject interface {
+	VisitDeleteClientsResponse(w http.ResponseWriter) error
+}
+
+type DeleteClients200JSONResponse BulkPreview
+
+func (response DeleteClients200JSONResponse) VisitDeleteClientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteClients204Response = DeletedResponse
+
+func (response DeleteClients204Response) VisitDeleteClientsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteClientsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteClientsdefaultApplicationProblemPlusJSONResponse) VisitDeleteClientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListClientsRequestObject struct {
 	Params ListClientsParams
 }
@@ -2423,7 +5038,8 @@ func (response ListClientsdefaultApplicationProblemPlusJSONResponse) VisitListCl
 }
 
 type CreateClientRequestObject struct {
-	Body *CreateClientJSONRequestBody
+	Params CreateClientParams
+	Body   *CreateClientJSONRequestBody
 }
 
 type CreateClientResponseObject interface {
@@ -2623,6 +5239,128 @@ func (response UpdateClientdefaultApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
+type CancelRotationRequestObject struct {
+	ID     Resource `json:"id"`
+	Params CancelRotationParams
+}
+
+type CancelRotationResponseObject interface {
+	VisitCancelRotationResponse(w http.ResponseWriter) error
+}
+
+type CancelRotation200ResponseHeaders struct {
+	ETag string
+}
+
+type CancelRotation200JSONResponse struct {
+	Body    Client
+	Headers CancelRotation200ResponseHeaders
+}
+
+func (response CancelRotation200JSONResponse) VisitCancelRotationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRotationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelRotationdefaultApplicationProblemPlusJSONResponse) VisitCancelRotationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClientRefusalsRequestObject struct {
+	ID     Resource `json:"id"`
+	Params ListClientRefusalsParams
+}
+
+type ListClientRefusalsResponseObject interface {
+	VisitListClientRefusalsResponse(w http.ResponseWriter) error
+}
+
+type ListClientRefusals200JSONResponse RefusalList
+
+func (response ListClientRefusals200JSONResponse) VisitListClientRefusalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClientRefusalsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListClientRefusalsdefaultApplicationProblemPlusJSONResponse) VisitListClientRefusalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeTokensRequestObject struct {
+	ID     Resource `json:"id"`
+	Params RevokeTokensParams
+}
+
+type RevokeTokensResponseObject interface {
+	VisitRevokeTokensResponse(w http.ResponseWriter) error
+}
+
+type RevokeTokens204Response struct {
+}
+
+func (response RevokeTokens204Response) VisitRevokeTokensResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeTokensdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeTokensdefaultApplicationProblemPlusJSONResponse) VisitRevokeTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSecretsRequestObject struct {
 	ID     Resource `json:"id"`
 	Params ListSecretsParams
@@ -2664,8 +5402,9 @@ func (response ListSecretsdefaultApplicationProblemPlusJSONResponse) VisitListSe
 }
 
 type AddSecretRequestObject struct {
-	ID   Resource `json:"id"`
-	Body *AddSecretJSONRequestBody
+	ID     Resource `json:"id"`
+	Params AddSecretParams
+	Body   *AddSecretJSONRequestBody
 }
 
 type AddSecretResponseObject interface {
@@ -2751,6 +5490,124 @@ func (response DeleteSecretdefaultApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
+type ListSecretAddressesRequestObject struct {
+	ID       Resource `json:"id"`
+	SecretID string   `json:"secret_id"`
+}
+
+type ListSecretAddressesResponseObject interface {
+	VisitListSecretAddressesResponse(w http.ResponseWriter) error
+}
+
+type ListSecretAddresses200JSONResponse AddressList
+
+func (response ListSecretAddresses200JSONResponse) VisitListSecretAddressesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecretAddressesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSecretAddressesdefaultApplicationProblemPlusJSONResponse) VisitListSecretAddressesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeletedClientsRequestObject struct {
+	Params ListDeletedClientsParams
+}
+
+type ListDeletedClientsResponseObject interface {
+	VisitListDeletedClientsResponse(w http.ResponseWriter) error
+}
+
+type ListDeletedClients200JSONResponse DeletedClientList
+
+func (response ListDeletedClients200JSONResponse) VisitListDeletedClientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeletedClientsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDeletedClientsdefaultApplicationProblemPlusJSONResponse) VisitListDeletedClientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDeletedClientRequestObject struct {
+	ID Resource `json:"id"`
+}
+
+type ReadDeletedClientResponseObject interface {
+	VisitReadDeletedClientResponse(w http.ResponseWriter) error
+}
+
+type ReadDeletedClient200JSONResponse DeletedClient
+
+func (response ReadDeletedClient200JSONResponse) VisitReadDeletedClientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadDeletedClientdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadDeletedClientdefaultApplicationProblemPlusJSONResponse) VisitReadDeletedClientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListKeyspacesRequestObject struct {
 	Params ListKeyspacesParams
 }
@@ -2791,7 +5648,8 @@ func (response ListKeyspacesdefaultApplicationProblemPlusJSONResponse) VisitList
 }
 
 type CreateKeyspaceRequestObject struct {
-	Body *CreateKeyspaceJSONRequestBody
+	Params CreateKeyspaceParams
+	Body   *CreateKeyspaceJSONRequestBody
 }
 
 type CreateKeyspaceResponseObject interface {
@@ -2991,6 +5849,45 @@ func (response UpdateKeyspacedefaultApplicationProblemPlusJSONResponse) VisitUpd
 	return err
 }
 
+type ListRefusalsRequestObject struct {
+	Params ListRefusalsParams
+}
+
+type ListRefusalsResponseObject interface {
+	VisitListRefusalsResponse(w http.ResponseWriter) error
+}
+
+type ListRefusals200JSONResponse RefusalList
+
+func (response ListRefusals200JSONResponse) VisitListRefusalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefusalsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRefusalsdefaultApplicationProblemPlusJSONResponse) VisitListRefusalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSectionsRequestObject struct {
 	Params ListSectionsParams
 }
@@ -3031,7 +5928,8 @@ func (response ListSectionsdefaultApplicationProblemPlusJSONResponse) VisitListS
 }
 
 type CreateSectionRequestObject struct {
-	Body *CreateSectionJSONRequestBody
+	Params CreateSectionParams
+	Body   *CreateSectionJSONRequestBody
 }
 
 type CreateSectionResponseObject interface {
@@ -3231,6 +6129,230 @@ func (response UpdateSectiondefaultApplicationProblemPlusJSONResponse) VisitUpda
 	return err
 }
 
+type SignOutRequestObject struct {
+}
+
+type SignOutResponseObject interface {
+	VisitSignOutResponse(w http.ResponseWriter) error
+}
+
+type SignOut204Response struct {
+}
+
+func (response SignOut204Response) VisitSignOutResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type SignOutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SignOutdefaultApplicationProblemPlusJSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessionRequestObject struct {
+}
+
+type ReadSessionResponseObject interface {
+	VisitReadSessionResponse(w http.ResponseWriter) error
+}
+
+type ReadSession200JSONResponse Session
+
+func (response ReadSession200JSONResponse) VisitReadSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSessiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadSessiondefaultApplicationProblemPlusJSONResponse) VisitReadSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignInRequestObject struct {
+	Body *SignInJSONRequestBody
+}
+
+type SignInResponseObject interface {
+	VisitSignInResponse(w http.ResponseWriter) error
+}
+
+type SignIn201ResponseHeaders struct {
+	SetCookie *string
+}
+
+type SignIn201JSONResponse struct {
+	Body    Session
+	Headers SignIn201ResponseHeaders
+}
+
+func (response SignIn201JSONResponse) VisitSignInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.SetCookie != nil {
+		w.Header().Set("Set-Cookie", fmt.Sprint(*response.Headers.SetCookie))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignIndefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SignIndefaultApplicationProblemPlusJSONResponse) VisitSignInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePasswordRequestObject struct {
+	Body *ChangePasswordJSONRequestBody
+}
+
+type ChangePasswordResponseObject interface {
+	VisitChangePasswordResponse(w http.ResponseWriter) error
+}
+
+type ChangePassword204Response struct {
+}
+
+func (response ChangePassword204Response) VisitChangePasswordResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ChangePassworddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangePassworddefaultApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsRequestObject struct {
+	Params ListSessionsParams
+}
+
+type ListSessionsResponseObject interface {
+	VisitListSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListSessions200JSONResponse SessionList
+
+func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSessionsdefaultApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeSessionRequestObject struct {
+	ID Resource `json:"id"`
+}
+
+type RevokeSessionResponseObject interface {
+	VisitRevokeSessionResponse(w http.ResponseWriter) error
+}
+
+type RevokeSession204Response struct {
+}
+
+func (response RevokeSession204Response) VisitRevokeSessionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeSessiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeSessiondefaultApplicationProblemPlusJSONResponse) VisitRevokeSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSigningKeysRequestObject struct {
 	Params ListSigningKeysParams
 }
@@ -3271,7 +6393,8 @@ func (response ListSigningKeysdefaultApplicationProblemPlusJSONResponse) VisitLi
 }
 
 type RotateSigningKeyRequestObject struct {
-	Body *RotateSigningKeyJSONRequestBody
+	Params RotateSigningKeyParams
+	Body   *RotateSigningKeyJSONRequestBody
 }
 
 type RotateSigningKeyResponseObject interface {
@@ -3358,6 +6481,33 @@ func (response DeleteSigningKeydefaultApplicationProblemPlusJSONResponse) VisitD
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListAdmins List admins
+	// (GET /admins)
+	ListAdmins(ctx context.Context, request ListAdminsRequestObject) (ListAdminsResponseObject, error)
+	// CreateAdmin Create an admin
+	// (POST /admins)
+	CreateAdmin(ctx context.Context, request CreateAdminRequestObject) (CreateAdminResponseObject, error)
+	// DeleteAdmin Remove an admin
+	// (DELETE /admins/{id})
+	DeleteAdmin(ctx context.Context, request DeleteAdminRequestObject) (DeleteAdminResponseObject, error)
+	// ReadAdmin Read an admin
+	// (GET /admins/{id})
+	ReadAdmin(ctx context.Context, request ReadAdminRequestObject) (ReadAdminResponseObject, error)
+	// UpdateAdmin Give an admin another role
+	// (PATCH /admins/{id})
+	UpdateAdmin(ctx context.Context, request UpdateAdminRequestObject) (UpdateAdminResponseObject, error)
+	// ResetPassword Give an admin a one-time password
+	// (POST /admins/{id}/reset-password)
+	ResetPassword(ctx context.Context, request ResetPasswordRequestObject) (ResetPasswordResponseObject, error)
+	// ListAuditEvents List what was done
+	// (GET /audit-events)
+	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
+	// ExportAuditEvents Export what was done as JSON lines
+	// (GET /audit-events/export)
+	ExportAuditEvents(ctx context.Context, request ExportAuditEventsRequestObject) (ExportAuditEventsResponseObject, error)
+	// VerifyAuditEvents Check that the audit log is as it was written
+	// (GET /audit-events/verification)
+	VerifyAuditEvents(ctx context.Context, request VerifyAuditEventsRequestObject) (VerifyAuditEventsResponseObject, error)
 	// ListCapabilities List capabilities
 	// (GET /capabilities)
 	ListCapabilities(ctx context.Context, request ListCapabilitiesRequestObject) (ListCapabilitiesResponseObject, error)
@@ -3373,7 +6523,10 @@ type StrictServerInterface interface {
 	// UpdateCapability Change a capability, or switch it on or off
 	// (PATCH /capabilities/{id})
 	UpdateCapability(ctx context.Context, request UpdateCapabilityRequestObject) (UpdateCapabilityResponseObject, error)
-	// ListClients List clients
+	// DeleteClients Delete all clients that a filter finds
+	// (DELETE /clients)
+	DeleteClients(ctx context.Context, request DeleteClientsRequestObject) (DeleteClientsResponseObject, error)
+	// ListClients List clients, or find some
 	// (GET /clients)
 	ListClients(ctx context.Context, request ListClientsRequestObject) (ListClientsResponseObject, error)
 	// CreateClient Register a client
@@ -3388,7 +6541,16 @@ type StrictServerInterface interface {
 	// UpdateClient Change a client
 	// (PATCH /clients/{id})
 	UpdateClient(ctx context.Context, request UpdateClientRequestObject) (UpdateClientResponseObject, error)
-	// ListSecrets List a client's secrets
+	// CancelRotation Take a rotation back
+	// (POST /clients/{id}/cancel-rotation)
+	CancelRotation(ctx context.Context, request CancelRotationRequestObject) (CancelRotationResponseObject, error)
+	// ListClientRefusals Why token requests of a client were refused
+	// (GET /clients/{id}/refusals)
+	ListClientRefusals(ctx context.Context, request ListClientRefusalsRequestObject) (ListClientRefusalsResponseObject, error)
+	// RevokeTokens Revoke every token that a client was given
+	// (POST /clients/{id}/revoke-tokens)
+	RevokeTokens(ctx context.Context, request RevokeTokensRequestObject) (RevokeTokensResponseObject, error)
+	// ListSecrets List a client's secrets, with how they are used
 	// (GET /clients/{id}/secrets)
 	ListSecrets(ctx context.Context, request ListSecretsRequestObject) (ListSecretsResponseObject, error)
 	// AddSecret Give a client a second secret
@@ -3397,6 +6559,15 @@ type StrictServerInterface interface {
 	// DeleteSecret End a secret
 	// (DELETE /clients/{id}/secrets/{secret_id})
 	DeleteSecret(ctx context.Context, request DeleteSecretRequestObject) (DeleteSecretResponseObject, error)
+	// ListSecretAddresses From where a secret was used in the last day
+	// (GET /clients/{id}/secrets/{secret_id}/addresses)
+	ListSecretAddresses(ctx context.Context, request ListSecretAddressesRequestObject) (ListSecretAddressesResponseObject, error)
+	// ListDeletedClients List deleted clients
+	// (GET /deleted-clients)
+	ListDeletedClients(ctx context.Context, request ListDeletedClientsRequestObject) (ListDeletedClientsResponseObject, error)
+	// ReadDeletedClient Read what is left of a deleted client
+	// (GET /deleted-clients/{id})
+	ReadDeletedClient(ctx context.Context, request ReadDeletedClientRequestObject) (ReadDeletedClientResponseObject, error)
 	// ListKeyspaces List keyspaces
 	// (GET /keyspaces)
 	ListKeyspaces(ctx context.Context, request ListKeyspacesRequestObject) (ListKeyspacesResponseObject, error)
@@ -3412,6 +6583,9 @@ type StrictServerInterface interface {
 	// UpdateKeyspace Change a keyspace
 	// (PATCH /keyspaces/{id})
 	UpdateKeyspace(ctx context.Context, request UpdateKeyspaceRequestObject) (UpdateKeyspaceResponseObject, error)
+	// ListRefusals Why token requests were refused
+	// (GET /refusals)
+	ListRefusals(ctx context.Context, request ListRefusalsRequestObject) (ListRefusalsResponseObject, error)
 	// ListSections List Sections
 	// (GET /sections)
 	ListSections(ctx context.Context, request ListSectionsRequestObject) (ListSectionsResponseObject, error)
@@ -3427,6 +6601,24 @@ type StrictServerInterface interface {
 	// UpdateSection Rename a Section
 	// (PATCH /sections/{id})
 	UpdateSection(ctx context.Context, request UpdateSectionRequestObject) (UpdateSectionResponseObject, error)
+	// SignOut Sign out
+	// (DELETE /session)
+	SignOut(ctx context.Context, request SignOutRequestObject) (SignOutResponseObject, error)
+	// ReadSession Read one's own session
+	// (GET /session)
+	ReadSession(ctx context.Context, request ReadSessionRequestObject) (ReadSessionResponseObject, error)
+	// SignIn Sign in
+	// (POST /session)
+	SignIn(ctx context.Context, request SignInRequestObject) (SignInResponseObject, error)
+	// ChangePassword Change one's own password
+	// (POST /session/password)
+	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
+	// ListSessions List where admins are signed in
+	// (GET /sessions)
+	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// RevokeSession End a session
+	// (DELETE /sessions/{id})
+	RevokeSession(ctx context.Context, request RevokeSessionRequestObject) (RevokeSessionResponseObject, error)
 	// ListSigningKeys List signing keys
 	// (GET /signing-keys)
 	ListSigningKeys(ctx context.Context, request ListSigningKeysRequestObject) (ListSigningKeysResponseObject, error)
@@ -3477,6 +6669,256 @@ type strictHandler struct {
 	options     StrictHTTPServerOptions
 }
 
+// ListAdmins operation middleware
+func (sh *strictHandler) ListAdmins(w http.ResponseWriter, r *http.Request, params ListAdminsParams) {
+	var request ListAdminsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAdmins(ctx, request.(ListAdminsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAdmins")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAdminsResponseObject); ok {
+		if err := validResponse.VisitListAdminsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateAdmin operation middleware
+func (sh *strictHandler) CreateAdmin(w http.ResponseWriter, r *http.Request, params CreateAdminParams) {
+	var request CreateAdminRequestObject
+
+	request.Params = params
+
+	var body CreateAdminJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAdmin(ctx, request.(CreateAdminRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAdmin")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateAdminResponseObject); ok {
+		if err := validResponse.VisitCreateAdminResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteAdmin operation middleware
+func (sh *strictHandler) DeleteAdmin(w http.ResponseWriter, r *http.Request, id Resource, params DeleteAdminParams) {
+	var request DeleteAdminRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAdmin(ctx, request.(DeleteAdminRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAdmin")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteAdminResponseObject); ok {
+		if err := validResponse.VisitDeleteAdminResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadAdmin operation middleware
+func (sh *strictHandler) ReadAdmin(w http.ResponseWriter, r *http.Request, id Resource, params ReadAdminParams) {
+	var request ReadAdminRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadAdmin(ctx, request.(ReadAdminRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadAdmin")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadAdminResponseObject); ok {
+		if err := validResponse.VisitReadAdminResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateAdmin operation middleware
+func (sh *strictHandler) UpdateAdmin(w http.ResponseWriter, r *http.Request, id Resource, params UpdateAdminParams) {
+	var request UpdateAdminRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateAdminApplicationMergePatchPlusJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateAdmin(ctx, request.(UpdateAdminRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateAdmin")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateAdminResponseObject); ok {
+		if err := validResponse.VisitUpdateAdminResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResetPassword operation middleware
+func (sh *strictHandler) ResetPassword(w http.ResponseWriter, r *http.Request, id Resource, params ResetPasswordParams) {
+	var request ResetPasswordRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetPassword(ctx, request.(ResetPasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetPassword")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResetPasswordResponseObject); ok {
+		if err := validResponse.VisitResetPasswordResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAuditEvents operation middleware
+func (sh *strictHandler) ListAuditEvents(w http.ResponseWriter, r *http.Request, params ListAuditEventsParams) {
+	var request ListAuditEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditEvents(ctx, request.(ListAuditEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAuditEventsResponseObject); ok {
+		if err := validResponse.VisitListAuditEventsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportAuditEvents operation middleware
+func (sh *strictHandler) ExportAuditEvents(w http.ResponseWriter, r *http.Request, params ExportAuditEventsParams) {
+	var request ExportAuditEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportAuditEvents(ctx, request.(ExportAuditEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportAuditEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ExportAuditEventsResponseObject); ok {
+		if err := validResponse.VisitExportAuditEventsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// VerifyAuditEvents operation middleware
+func (sh *strictHandler) VerifyAuditEvents(w http.ResponseWriter, r *http.Request) {
+	var request VerifyAuditEventsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyAuditEvents(ctx, request.(VerifyAuditEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyAuditEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(VerifyAuditEventsResponseObject); ok {
+		if err := validResponse.VisitVerifyAuditEventsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListCapabilities operation middleware
 func (sh *strictHandler) ListCapabilities(w http.ResponseWriter, r *http.Request, params ListCapabilitiesParams) {
 	var request ListCapabilitiesRequestObject
@@ -3504,8 +6946,10 @@ func (sh *strictHandler) ListCapabilities(w http.ResponseWriter, r *http.Request
 }
 
 // CreateCapability operation middleware
-func (sh *strictHandler) CreateCapability(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) CreateCapability(w http.ResponseWriter, r *http.Request, params CreateCapabilityParams) {
 	var request CreateCapabilityRequestObject
+
+	request.Params = params
 
 	var body CreateCapabilityJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -3622,6 +7066,32 @@ func (sh *strictHandler) UpdateCapability(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// DeleteClients operation middleware
+func (sh *strictHandler) DeleteClients(w http.ResponseWriter, r *http.Request, params DeleteClientsParams) {
+	var request DeleteClientsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteClients(ctx, request.(DeleteClientsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteClients")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteClientsResponseObject); ok {
+		if err := validResponse.VisitDeleteClientsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListClients operation middleware
 func (sh *strictHandler) ListClients(w http.ResponseWriter, r *http.Request, params ListClientsParams) {
 	var request ListClientsRequestObject
@@ -3649,8 +7119,10 @@ func (sh *strictHandler) ListClients(w http.ResponseWriter, r *http.Request, par
 }
 
 // CreateClient operation middleware
-func (sh *strictHandler) CreateClient(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) CreateClient(w http.ResponseWriter, r *http.Request, params CreateClientParams) {
 	var request CreateClientRequestObject
+
+	request.Params = params
 
 	var body CreateClientJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -3767,6 +7239,87 @@ func (sh *strictHandler) UpdateClient(w http.ResponseWriter, r *http.Request, id
 	}
 }
 
+// CancelRotation operation middleware
+func (sh *strictHandler) CancelRotation(w http.ResponseWriter, r *http.Request, id Resource, params CancelRotationParams) {
+	var request CancelRotationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelRotation(ctx, request.(CancelRotationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelRotation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelRotationResponseObject); ok {
+		if err := validResponse.VisitCancelRotationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListClientRefusals operation middleware
+func (sh *strictHandler) ListClientRefusals(w http.ResponseWriter, r *http.Request, id Resource, params ListClientRefusalsParams) {
+	var request ListClientRefusalsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListClientRefusals(ctx, request.(ListClientRefusalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListClientRefusals")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListClientRefusalsResponseObject); ok {
+		if err := validResponse.VisitListClientRefusalsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeTokens operation middleware
+func (sh *strictHandler) RevokeTokens(w http.ResponseWriter, r *http.Request, id Resource, params RevokeTokensParams) {
+	var request RevokeTokensRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeTokens(ctx, request.(RevokeTokensRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeTokens")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeTokensResponseObject); ok {
+		if err := validResponse.VisitRevokeTokensResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListSecrets operation middleware
 func (sh *strictHandler) ListSecrets(w http.ResponseWriter, r *http.Request, id Resource, params ListSecretsParams) {
 	var request ListSecretsRequestObject
@@ -3795,10 +7348,11 @@ func (sh *strictHandler) ListSecrets(w http.ResponseWriter, r *http.Request, id 
 }
 
 // AddSecret operation middleware
-func (sh *strictHandler) AddSecret(w http.ResponseWriter, r *http.Request, id Resource) {
+func (sh *strictHandler) AddSecret(w http.ResponseWriter, r *http.Request, id Resource, params AddSecretParams) {
 	var request AddSecretRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body AddSecretJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -3858,6 +7412,85 @@ func (sh *strictHandler) DeleteSecret(w http.ResponseWriter, r *http.Request, id
 	}
 }
 
+// ListSecretAddresses operation middleware
+func (sh *strictHandler) ListSecretAddresses(w http.ResponseWriter, r *http.Request, id Resource, secretID string) {
+	var request ListSecretAddressesRequestObject
+
+	request.ID = id
+	request.SecretID = secretID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSecretAddresses(ctx, request.(ListSecretAddressesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSecretAddresses")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSecretAddressesResponseObject); ok {
+		if err := validResponse.VisitListSecretAddressesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDeletedClients operation middleware
+func (sh *strictHandler) ListDeletedClients(w http.ResponseWriter, r *http.Request, params ListDeletedClientsParams) {
+	var request ListDeletedClientsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDeletedClients(ctx, request.(ListDeletedClientsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDeletedClients")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListDeletedClientsResponseObject); ok {
+		if err := validResponse.VisitListDeletedClientsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadDeletedClient operation middleware
+func (sh *strictHandler) ReadDeletedClient(w http.ResponseWriter, r *http.Request, id Resource) {
+	var request ReadDeletedClientRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadDeletedClient(ctx, request.(ReadDeletedClientRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadDeletedClient")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadDeletedClientResponseObject); ok {
+		if err := validResponse.VisitReadDeletedClientResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListKeyspaces operation middleware
 func (sh *strictHandler) ListKeyspaces(w http.ResponseWriter, r *http.Request, params ListKeyspacesParams) {
 	var request ListKeyspacesRequestObject
@@ -3885,8 +7518,10 @@ func (sh *strictHandler) ListKeyspaces(w http.ResponseWriter, r *http.Request, p
 }
 
 // CreateKeyspace operation middleware
-func (sh *strictHandler) CreateKeyspace(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) CreateKeyspace(w http.ResponseWriter, r *http.Request, params CreateKeyspaceParams) {
 	var request CreateKeyspaceRequestObject
+
+	request.Params = params
 
 	var body CreateKeyspaceJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -4003,6 +7638,32 @@ func (sh *strictHandler) UpdateKeyspace(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// ListRefusals operation middleware
+func (sh *strictHandler) ListRefusals(w http.ResponseWriter, r *http.Request, params ListRefusalsParams) {
+	var request ListRefusalsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRefusals(ctx, request.(ListRefusalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRefusals")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRefusalsResponseObject); ok {
+		if err := validResponse.VisitListRefusalsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListSections operation middleware
 func (sh *strictHandler) ListSections(w http.ResponseWriter, r *http.Request, params ListSectionsParams) {
 	var request ListSectionsRequestObject
@@ -4030,8 +7691,10 @@ func (sh *strictHandler) ListSections(w http.ResponseWriter, r *http.Request, pa
 }
 
 // CreateSection operation middleware
-func (sh *strictHandler) CreateSection(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) CreateSection(w http.ResponseWriter, r *http.Request, params CreateSectionParams) {
 	var request CreateSectionRequestObject
+
+	request.Params = params
 
 	var body CreateSectionJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -4148,6 +7811,168 @@ func (sh *strictHandler) UpdateSection(w http.ResponseWriter, r *http.Request, i
 	}
 }
 
+// SignOut operation middleware
+func (sh *strictHandler) SignOut(w http.ResponseWriter, r *http.Request) {
+	var request SignOutRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SignOut(ctx, request.(SignOutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SignOut")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SignOutResponseObject); ok {
+		if err := validResponse.VisitSignOutResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadSession operation middleware
+func (sh *strictHandler) ReadSession(w http.ResponseWriter, r *http.Request) {
+	var request ReadSessionRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadSession(ctx, request.(ReadSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadSessionResponseObject); ok {
+		if err := validResponse.VisitReadSessionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SignIn operation middleware
+func (sh *strictHandler) SignIn(w http.ResponseWriter, r *http.Request) {
+	var request SignInRequestObject
+
+	var body SignInJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SignIn(ctx, request.(SignInRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SignIn")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SignInResponseObject); ok {
+		if err := validResponse.VisitSignInResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangePassword operation middleware
+func (sh *strictHandler) ChangePassword(w http.ResponseWriter, r *http.Request) {
+	var request ChangePasswordRequestObject
+
+	var body ChangePasswordJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePassword(ctx, request.(ChangePasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePassword")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
+		if err := validResponse.VisitChangePasswordResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSessions operation middleware
+func (sh *strictHandler) ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams) {
+	var request ListSessionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSessionsResponseObject); ok {
+		if err := validResponse.VisitListSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeSession operation middleware
+func (sh *strictHandler) RevokeSession(w http.ResponseWriter, r *http.Request, id Resource) {
+	var request RevokeSessionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeSession(ctx, request.(RevokeSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeSessionResponseObject); ok {
+		if err := validResponse.VisitRevokeSessionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListSigningKeys operation middleware
 func (sh *strictHandler) ListSigningKeys(w http.ResponseWriter, r *http.Request, params ListSigningKeysParams) {
 	var request ListSigningKeysRequestObject
@@ -4175,8 +8000,10 @@ func (sh *strictHandler) ListSigningKeys(w http.ResponseWriter, r *http.Request,
 }
 
 // RotateSigningKey operation middleware
-func (sh *strictHandler) RotateSigningKey(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) RotateSigningKey(w http.ResponseWriter, r *http.Request, params RotateSigningKeyParams) {
 	var request RotateSigningKeyRequestObject
+
+	request.Params = params
 
 	var body RotateSigningKeyJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
