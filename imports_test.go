@@ -21,19 +21,20 @@ var allowed = map[string]string{
 	"sections":          "internal/database",
 	"clients":           "sections internal/database github.com/google/uuid",
 	"tokens":            "internal/database github.com/golang-jwt/jwt/v5 github.com/go-jose/go-jose/v4 golang.org/x/crypto",
-	"oauth":             "clients sections tokens internal/request github.com/go-oauth2/oauth2/v4 github.com/gorilla/mux",
+	"oauth":             "clients sections tokens internal/refusals internal/request github.com/go-oauth2/oauth2/v4 github.com/gorilla/mux",
 	"verify":            "github.com/golang-jwt/jwt/v5",
 	"migrations":        "github.com/pressly/goose/v3",
 	"internal/database": "migrations github.com/gofrs/flock github.com/jackc/pgx/v5 modernc.org/sqlite",
 	"internal/request":  "",
 	"internal/audit":    "internal/database",
+	"internal/refusals": "internal/database github.com/google/uuid",
 	"internal/people":   "internal/audit internal/database github.com/alexedwards/scs/v2 github.com/google/uuid golang.org/x/crypto",
-	"internal/admin": "clients sections tokens internal/admin/wire internal/audit internal/database internal/people internal/request " +
+	"internal/admin": "clients sections tokens internal/admin/wire internal/audit internal/database internal/people internal/refusals internal/request " +
 		"github.com/go-json-experiment/json github.com/google/uuid github.com/gorilla/mux golang.org/x/crypto",
 	"internal/admin/wire":        "github.com/gorilla/mux github.com/oapi-codegen/runtime",
 	"internal/admin/adminclient": "github.com/oapi-codegen/runtime",
 	"internal/web":               "clients sections internal/admin internal/request github.com/gorilla/mux",
-	"cmd/wardkey": "clients sections tokens oauth verify internal/admin internal/admin/adminclient internal/audit internal/database internal/people internal/request internal/web " +
+	"cmd/wardkey": "clients sections tokens oauth verify internal/admin internal/admin/adminclient internal/audit internal/database internal/people internal/refusals internal/request internal/web " +
 		"github.com/gorilla/mux github.com/spf13 golang.org/x/sync golang.org/x/term",
 }
 

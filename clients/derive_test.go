@@ -1,6 +1,8 @@
 package clients
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,65 +23,116 @@ func known(c *Client) *Client {
 	return k
 }
 
-// sameSecrets brings the secrets of both to one order; the token path needs none.
-func sameSecrets(a, b *Client) bool {
-	if len(a.Credentials) != len(b.Credentials) {
-		return false
-	}
-	byID := map[string]Credential{}
-	for _, x := range a.Credentials {
-		byID[x.ID] = x
-	}
-	for _, x := range b.Credentials {
-		if byID[x.ID] != x {
-			return false
+// secretsInTable are all of a client's that the table has, with what the token path knows of
+// them: one that was revoked ended long ago.
+func secretsInTable(t *testing.T, db *database.DB, clientID string) map[string]Credential {
+	t.Helper()
+	rows, err := db.Query(t.Context(), `SELECT id, hash, expires_at, revoked_at <> 0 FROM client_secrets WHERE client_id = $1`, clientID)
+	must(t, err)
+	defer rows.Close()
+	all := map[string]Credential{}
+	for rows.Next() {
+		var x Credential
+		var hash string
+		var end database.Time
+		var revoked bool
+		must(t, rows.Scan(&x.ID, &hash, &end, &revoked))
+		must(t, x.hash.parse(hash))
+		if x.ExpiresAt = end.Time; revoked {
+			x.ExpiresAt = time.Unix(1, 0).UTC()
 		}
+		all[x.ID] = x
 	}
-	return true
+	must(t, rows.Err())
+	return all
 }
 
-// The row that the token path reads says what the tables say, after whatever is done to a client.
+func byID(credentials []Credential) map[string]Credential {
+	all := map[string]Credential{}
+	for _, x := range credentials {
+		all[x.ID] = x
+	}
+	return all
+}
+
+// A life is a client to which things happen, and every secret that it ever had.
+type life struct {
+	*Client
+	secrets map[string]string // by id
+	ended   map[string]bool   // those that were revoked
+}
+
+// end notes that a secret was revoked, unless the store refused.
+func (l *life) end(id string, err error) {
+	if err == nil {
+		l.ended[id] = true
+	}
+}
+
+// The row that the token path reads says what the tables say, after whatever is done to a client;
+// and no secret that was revoked opens it, by whatever clock.
 func TestDerivedRowAgreesWithTheTables(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, store *Store) {
 		lookup := NewLookup(db, 10*time.Second)
 		rapid.Check(t, func(r *rapid.T) {
 			now := noon
-			mine := []*Client{billing(), full()}
-			for _, c := range mine {
-				create(t, store, c)
+			mine := []*life{{Client: billing()}, {Client: full()}}
+			for _, l := range mine {
+				secret := create(t, store, l.Client)
+				l.secrets, l.ended = map[string]string{l.Credentials[0].ID: secret}, map[string]bool{}
 			}
 			// Sections and permissions that are taken are given back by a later update.
-			acts := map[string]func(*Client){
-				"update": func(c *Client) {
-					c.Held = rapid.SampledFrom([]*Client{billing(), full()}).Draw(r, "as").Held
-					c.Disabled = rapid.Bool().Draw(r, "disabled")
-					_ = store.Update(t.Context(), c) // it may be deleted
+			acts := map[string]func(*life){
+				"update": func(l *life) {
+					l.Held = rapid.SampledFrom([]*Client{billing(), full()}).Draw(r, "as").Held
+					l.Disabled = rapid.Bool().Draw(r, "disabled")
+					_ = store.Update(t.Context(), l.Client) // it may be deleted
 				},
-				"add a secret": func(c *Client) {
+				"add a secret": func(l *life) {
 					overlap := time.Duration(rapid.IntRange(0, 100).Draw(r, "overlap")) * time.Second
-					_, _, _ = store.AddSecret(t.Context(), c.ID, time.Time{}, &overlap, now) // two may live
-				},
-				"revoke a secret": func(c *Client) {
-					if all := c.Credentials; len(all) > 0 {
-						_ = store.RevokeSecret(t.Context(), c.ID, all[0].ID)
+					added, secret, err := store.AddSecret(t.Context(), l.ID, time.Time{}, &overlap, now) // two may live
+					if err == nil {
+						l.secrets[added.ID] = secret.Reveal()
 					}
 				},
-				"take a Section":    func(*Client) { _, _, err := store.TakeSection(t.Context(), "nordic", "me", now); must(t, err) },
-				"take a permission": func(*Client) { _, err := store.TakePermissions(t.Context(), "email", []string{"write"}); must(t, err) },
-				"delete":            func(c *Client) { _ = store.Delete(t.Context(), c.ID, "me", now) },
+				"revoke a secret": func(l *life) {
+					id := rapid.SampledFrom(slices.Sorted(maps.Keys(l.secrets))).Draw(r, "secret")
+					l.end(id, store.RevokeSecret(t.Context(), l.ID, id, "me", now))
+				},
+				"cancel a rotation": func(l *life) {
+					cancelled, err := store.CancelRotation(t.Context(), l.ID, "me", now)
+					l.end(cancelled.Ended.ID, err)
+				},
+				"revoke tokens":     func(l *life) { _ = store.RevokeTokens(t.Context(), l.ID, now) },
+				"take a Section":    func(*life) { _, _, err := store.TakeSection(t.Context(), "nordic", "me", now); must(t, err) },
+				"take a permission": func(*life) { _, err := store.TakePermissions(t.Context(), "email", []string{"write"}); must(t, err) },
+				"delete":            func(l *life) { _ = store.Delete(t.Context(), l.ID, "me", now) },
 			}
-			names := []string{"update", "add a secret", "revoke a secret", "take a Section", "take a permission", "delete"}
-			for range rapid.IntRange(1, 8).Draw(r, "acts") {
-				now = now.Add(time.Minute)
+			names := []string{
+				"update", "add a secret", "add a secret", "revoke a secret", "revoke a secret", "cancel a rotation", "revoke tokens",
+				"take a Section", "take a permission", "delete",
+			}
+			for range rapid.IntRange(1, 12).Draw(r, "acts") {
+				now = now.Add(time.Duration(rapid.IntRange(0, 90).Draw(r, "seconds")) * time.Second)
 				acts[rapid.SampledFrom(names).Draw(r, "act")](rapid.SampledFrom(mine).Draw(r, "client"))
-				for _, c := range mine {
-					want, err := store.Client(t.Context(), c.ID)
+				for _, l := range mine {
+					want, err := store.Client(t.Context(), l.ID)
 					if err != nil {
 						want = Nobody // deleted
 					}
-					got, _, err := lookup.Client(t.Context(), c.ID)
+					got, _, err := lookup.Client(t.Context(), l.ID)
 					if err != nil {
 						r.Fatal(err)
+					}
+					for id := range l.ended {
+						for _, at := range []time.Time{noon.Add(-time.Hour), now, now.Add(1000 * time.Hour)} {
+							if verdict, _ := got.Authenticate(l.secrets[id], at); verdict == Authenticated {
+								r.Fatalf("at %s the revoked secret %s opens the client", at, id)
+							}
+							if verdict, _ := want.Authenticate(l.secrets[id], at); verdict == Authenticated {
+								r.Fatalf("at %s the tables let the revoked secret %s open the client", at, id)
+							}
+						}
 					}
 					if got == Nobody || want == Nobody {
 						if got != want {
@@ -88,8 +141,8 @@ func TestDerivedRowAgreesWithTheTables(t *testing.T) {
 						continue
 					}
 					want = known(want)
-					if !sameSecrets(got, want) {
-						r.Fatalf("the token path has the secrets %+v, the tables %+v", got.Credentials, want.Credentials)
+					if secrets := secretsInTable(t, db, l.ID); !maps.Equal(byID(got.Credentials), secrets) || len(got.Credentials) != len(secrets) {
+						r.Fatalf("the token path has the secrets %+v, the tables %+v", got.Credentials, secrets)
 					}
 					got.Credentials, want.Credentials = nil, nil
 					if !equal(got, want) {

@@ -129,7 +129,7 @@ func NewCredential(now, expires time.Time) (Credential, Secret) {
 	secret := NewSecret()
 	text := secret.Reveal()
 	return Credential{
-		ID:        uuid.NewString(),
+		ID:        uuid.Must(uuid.NewV7()).String(), // later ones sort after earlier ones of the same second
 		Hint:      text[secretLength-4:],
 		CreatedAt: now.UTC().Truncate(time.Second), // as the store will give it back
 		ExpiresAt: expires.UTC().Truncate(time.Second),

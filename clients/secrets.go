@@ -2,10 +2,19 @@ package clients
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/wardkey/wardkey/internal/database"
+)
+
+// Secrets that have ended are remembered, so that whoever still uses one can be told from whoever
+// never had it: so many of them, for so long.
+const (
+	rememberedSecrets = 5
+	remembered        = 90 * 24 * time.Hour
 )
 
 func (s *Store) insertSecret(ctx context.Context, clientID string, c Credential) error {
@@ -17,7 +26,7 @@ func (s *Store) insertSecret(ctx context.Context, clientID string, c Credential)
 
 // AddSecret gives the client a second secret, which it makes and returns with what is kept of
 // it. Expires is zero for one that lives until it is revoked. With an overlap, the older live
-// secrets end that long from now, unless they end sooner. It returns ErrNotFound, and
+// secret ends that long from now, unless it ends sooner. It returns ErrNotFound, and
 // ErrTwoSecrets if two are live.
 func (s *Store) AddSecret(ctx context.Context, clientID string, expires time.Time, overlap *time.Duration, now time.Time) (Credential, Secret, error) {
 	credential, secret := NewCredential(now, expires)
@@ -26,19 +35,17 @@ func (s *Store) AddSecret(ctx context.Context, clientID string, expires time.Tim
 		if err != nil {
 			return err
 		}
-		if len(client.Live(now)) >= maxSecrets {
+		live := client.Live(now)
+		if len(live) >= maxSecrets {
 			return ErrTwoSecrets
 		}
-		// Dead ones make room: what has ended stays ended.
-		if _, err := s.db.Exec(ctx, `DELETE FROM client_secrets
-			WHERE client_id = $1 AND expires_at <> 0 AND expires_at <= $2`, clientID, database.At(now)); err != nil {
-			return err
-		}
-		if overlap != nil {
-			if _, err := s.db.Exec(ctx, `UPDATE client_secrets SET expires_at = $1
-				WHERE client_id = $2 AND (expires_at = 0 OR expires_at > $1)`, database.At(now.Add(*overlap)), clientID); err != nil {
+		for _, older := range live {
+			if err := s.overlap(ctx, older, overlap, now); err != nil {
 				return err
 			}
+		}
+		if err := s.forgetSecrets(ctx, clientID, now); err != nil {
+			return err
 		}
 		if err := s.insertSecret(ctx, clientID, credential); err != nil {
 			return err
@@ -51,16 +58,64 @@ func (s *Store) AddSecret(ctx context.Context, clientID string, expires time.Tim
 	return credential, secret, nil
 }
 
-// RevokeSecret ends one secret of a client. It returns ErrSecretNotFound.
-func (s *Store) RevokeSecret(ctx context.Context, clientID, secretID string) error {
+// RevokeSecret ends one secret of a client, and takes it off the lists. Neither a clock that is
+// late nor a later change brings it back. It returns ErrSecretNotFound, also for one that was
+// revoked before.
+func (s *Store) RevokeSecret(ctx context.Context, clientID, secretID, by string, now time.Time) error {
 	return s.db.Transact(ctx, func(ctx context.Context) error {
-		n, err := s.db.Exec(ctx, `DELETE FROM client_secrets WHERE client_id = $1 AND id = $2`, clientID, secretID)
+		n, err := s.db.Exec(ctx, `UPDATE client_secrets SET revoked_at = $1, revoked_by = $2,
+			expires_at = CASE WHEN expires_at <> 0 AND expires_at < $1 THEN expires_at ELSE $1 END
+			WHERE client_id = $3 AND id = $4 AND revoked_at = 0`, database.At(now), by, clientID, secretID)
 		if err != nil {
 			return fmt.Errorf("revoke a secret of client %s: %w", clientID, err)
 		}
 		if n == 0 {
 			return ErrSecretNotFound
 		}
+		if err := s.forgetSecrets(ctx, clientID, now); err != nil {
+			return err
+		}
 		return s.derive(ctx, clientID)
 	})
+}
+
+// forgetSecrets deletes those of a client's secrets that ended too long ago to be remembered.
+func (s *Store) forgetSecrets(ctx context.Context, clientID string, now time.Time) error {
+	_, err := s.db.Exec(ctx, `DELETE FROM client_secrets
+		WHERE client_id = $1 AND expires_at <> 0 AND expires_at <= $2 AND (expires_at < $3 OR id NOT IN (
+			SELECT id FROM client_secrets WHERE client_id = $1 AND expires_at <> 0 AND expires_at <= $2
+			ORDER BY expires_at DESC, created_at DESC, id DESC LIMIT $4))`,
+		clientID, database.At(now), database.At(now.Add(-remembered)), rememberedSecrets)
+	if err != nil {
+		return fmt.Errorf("forget secrets of client %s: %w", clientID, err)
+	}
+	return nil
+}
+
+// An EndedSecret is what is known of a secret that opens nothing any more.
+type EndedSecret struct {
+	ID        string
+	Hint      string
+	CreatedAt time.Time
+	EndedAt   time.Time
+	RevokedAt time.Time // zero: it came to its own end
+	RevokedBy string
+}
+
+// EndedSecret returns what is known of a secret that was revoked, or had an end. It returns
+// ErrSecretNotFound for one that has none, or that ended so long ago that it is forgotten.
+func (s *Store) EndedSecret(ctx context.Context, clientID, secretID string) (EndedSecret, error) {
+	ended := EndedSecret{ID: secretID}
+	var created, end, revoked database.Time
+	err := s.db.QueryRow(ctx, `SELECT hint, created_at, expires_at, revoked_at, revoked_by FROM client_secrets
+		WHERE client_id = $1 AND id = $2 AND expires_at <> 0`, clientID, secretID).
+		Scan(&ended.Hint, &created, &end, &revoked, &ended.RevokedBy)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrSecretNotFound
+	}
+	if err != nil {
+		return EndedSecret{}, fmt.Errorf("read a secret of client %s: %w", clientID, err)
+	}
+	ended.CreatedAt, ended.EndedAt, ended.RevokedAt = created.Time, end.Time, revoked.Time
+	return ended, nil
 }

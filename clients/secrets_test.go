@@ -81,13 +81,11 @@ func TestTwoSecrets(t *testing.T) {
 		}
 		third, err := add(time.Time{}, noon.Add(time.Hour))
 		must(t, err)
-		if got := read(t, store, c.ID).Credentials; len(got) != 2 || got[1].ID != third.ID {
+		if got := read(t, store, c.ID).Live(noon.Add(time.Hour)); len(got) != 2 || got[1].ID != third.ID {
 			t.Errorf("the dead one left no room: %+v", got)
 		}
-		if err := store.RevokeSecret(t.Context(), c.ID, second.ID); !errors.Is(err, ErrSecretNotFound) {
-			t.Errorf("RevokeSecret of one that made room = %v", err)
-		}
-		must(t, store.RevokeSecret(t.Context(), c.ID, third.ID))
+		must(t, store.RevokeSecret(t.Context(), c.ID, second.ID, "me", noon.Add(time.Hour)))
+		must(t, store.RevokeSecret(t.Context(), c.ID, third.ID, "me", noon.Add(time.Hour)))
 		if got := opens(t, store, c.ID, first, noon); got != Authenticated {
 			t.Errorf("the first secret: %q", got)
 		}
@@ -101,20 +99,20 @@ func TestRevokeSecret(t *testing.T) {
 	each(t, func(t *testing.T, _ *database.DB, store *Store) {
 		c, other := billing(), billing()
 		secret, otherSecret := create(t, store, c), create(t, store, other)
-		if err := store.RevokeSecret(t.Context(), other.ID, c.Credentials[0].ID); !errors.Is(err, ErrSecretNotFound) {
+		if err := store.RevokeSecret(t.Context(), other.ID, c.Credentials[0].ID, "me", noon); !errors.Is(err, ErrSecretNotFound) {
 			t.Errorf("RevokeSecret through another client = %v; want ErrSecretNotFound", err)
 		}
 		if got := opens(t, store, c.ID, secret, noon); got != Authenticated {
 			t.Errorf("before, the secret: %q", got)
 		}
-		must(t, store.RevokeSecret(t.Context(), c.ID, c.Credentials[0].ID))
+		must(t, store.RevokeSecret(t.Context(), c.ID, c.Credentials[0].ID, "me", noon))
 		if got := opens(t, store, c.ID, secret, noon); got != WrongSecret {
 			t.Errorf("after, the secret: %q", got)
 		}
 		if got := opens(t, store, other.ID, otherSecret, noon); got != Authenticated {
 			t.Errorf("the other client's secret: %q", got)
 		}
-		if err := store.RevokeSecret(t.Context(), c.ID, c.Credentials[0].ID); !errors.Is(err, ErrSecretNotFound) {
+		if err := store.RevokeSecret(t.Context(), c.ID, c.Credentials[0].ID, "me", noon); !errors.Is(err, ErrSecretNotFound) {
 			t.Errorf("RevokeSecret again = %v; want ErrSecretNotFound", err)
 		}
 	})

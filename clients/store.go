@@ -34,7 +34,7 @@ const columns = `c.id, c.name, c.description, c.all_sections, c.audiences, c.tok
 	(SELECT string_agg(target || ':' || action, ' ') FROM client_permissions WHERE client_id = c.id),
 	(SELECT string_agg(s.id || ',' || s.hash || ',' || s.hint || ',' || s.created_at || ',' || s.expires_at || ',' || COALESCE(u.last_used_at, 0), ' ')
 		FROM client_secrets s LEFT JOIN secret_uses u ON u.client_id = s.client_id AND u.secret_id = s.id
-		WHERE s.client_id = c.id)`
+		WHERE s.client_id = c.id AND s.revoked_at = 0)`
 
 // scan reads the columns of one client.
 func scan(row interface{ Scan(dest ...any) error }) (*Client, error) {
@@ -112,13 +112,6 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 	return found[0], nil
 }
 
-// Clients returns a part of the list of clients, oldest first.
-func (s *Store) Clients(ctx context.Context, page sections.Page) ([]*Client, error) {
-	return s.list(ctx, `SELECT `+columns+` FROM clients c
-		WHERE c.created_at > $1 OR c.created_at = $1 AND c.id > $2 ORDER BY c.created_at, c.id LIMIT $3`,
-		database.At(page.After), page.AfterID, page.Limit)
-}
-
 func (s *Store) list(ctx context.Context, query string, args ...any) ([]*Client, error) {
 	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
@@ -163,7 +156,10 @@ func (s *Store) Create(ctx context.Context, c *Client, now time.Time) (Secret, e
 		if err := s.insertSecret(ctx, c.ID, credential); err != nil {
 			return err
 		}
-		return s.derive(ctx, c.ID)
+		if _, err := s.db.Exec(ctx, `INSERT INTO client_uses (client_id, last_used_at) VALUES ($1, 0)`, c.ID); err != nil {
+			return err
+		}
+		return errors.Join(s.saveSearch(ctx, c), s.derive(ctx, c.ID))
 	})
 	if err != nil {
 		return Secret{}, fmt.Errorf("create a client: %w", err)
@@ -196,7 +192,7 @@ func (s *Store) Update(ctx context.Context, c *Client) error {
 		if err := s.insertHeld(ctx, c); err != nil {
 			return err
 		}
-		return s.derive(ctx, c.ID)
+		return errors.Join(s.saveSearch(ctx, c), s.derive(ctx, c.ID))
 	})
 }
 
@@ -220,30 +216,6 @@ func (s *Store) insertHeld(ctx context.Context, c *Client) error {
 		}
 	}
 	return nil
-}
-
-// Delete ends a client for ever. Its id, its name and who deleted it when are kept, and its bit
-// in the status lists is set. It returns ErrNotFound.
-func (s *Store) Delete(ctx context.Context, id, by string, now time.Time) error {
-	return s.db.Transact(ctx, func(ctx context.Context) error {
-		_, err := s.db.Exec(ctx, `INSERT INTO deleted_clients (id, name, deleted_at, deleted_by)
-			SELECT id, name, $1, $2 FROM clients WHERE id = $3`, database.At(now), by, id)
-		if err == nil {
-			_, err = s.db.Exec(ctx, `UPDATE status_entries SET revoked_at = $1
-				WHERE position = (SELECT status_index FROM clients WHERE id = $2)`, database.At(now), id)
-		}
-		if err == nil {
-			_, err = s.db.Exec(ctx, `DELETE FROM secret_uses WHERE client_id = $1`, id)
-		}
-		if err != nil {
-			return fmt.Errorf("delete client %s: %w", id, err)
-		}
-		n, err := s.db.Exec(ctx, `DELETE FROM clients WHERE id = $1`, id)
-		if err == nil && n == 0 {
-			err = ErrNotFound
-		}
-		return err
-	})
 }
 
 // firstPlaces is how many places in the status lists the first clients are spread over.

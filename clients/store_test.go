@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,37 +160,6 @@ func TestDelete(t *testing.T) {
 			must(t, db.QueryRow(t.Context(), `SELECT client_id, revoked_at FROM status_entries WHERE position = $1`, c.StatusIndex).Scan(&client, &at))
 			if client != c.ID || at != revoked {
 				t.Errorf("its status entry is of %s, revoked at %d; want %s, %d", client, at, c.ID, revoked)
-			}
-		}
-	})
-}
-
-// Pages follow each other without a gap or an overlap, oldest first.
-func TestClientPages(t *testing.T) {
-	each(t, func(t *testing.T, _ *database.DB, store *Store) {
-		var want []string
-		for i := range 9 {
-			c := billing()
-			_, err := store.Create(t.Context(), c, noon.Add(time.Duration(i/3)*time.Second))
-			must(t, err)
-			want = append(want, c.ID)
-			slices.Sort(want[i/3*3:])
-		}
-		for limit := 1; limit <= 10; limit++ {
-			var got []string
-			for page := (sections.Page{Limit: limit}); ; {
-				list, err := store.Clients(t.Context(), page)
-				must(t, err)
-				if len(list) == 0 || len(got) > len(want) {
-					break
-				}
-				for _, c := range list {
-					got = append(got, c.ID)
-					page.After, page.AfterID = c.CreatedAt, c.ID
-				}
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("%d at a time the list is %q; want %q", limit, got, want)
 			}
 		}
 	})

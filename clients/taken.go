@@ -9,100 +9,115 @@ import (
 	"github.com/wardkey/wardkey/sections"
 )
 
+// A Loss is what a client lost when something was taken from every client.
+type Loss struct {
+	ClientID    string
+	Name        string
+	Sections    []string
+	Permissions []sections.Permission
+}
+
+// Losses are those of all clients from which the same was taken, by client id.
+type Losses []Loss
+
+// IDs returns the ids of the clients.
+func (l Losses) IDs() []string {
+	ids := make([]string, len(l))
+	for i := range l {
+		ids[i] = l[i].ClientID
+	}
+	return ids
+}
+
 // TakeSection takes a Section from every client that holds it. A client that is left with none
-// is deleted. It returns the ids of the clients that lost the Section and live on, and of those
-// that were deleted.
-func (s *Store) TakeSection(ctx context.Context, sectionID, by string, now time.Time) (narrowed, deleted []string, err error) {
+// is deleted. It returns the clients that lost the Section and live on, and those that were
+// deleted.
+func (s *Store) TakeSection(ctx context.Context, sectionID, by string, now time.Time) (narrowed Losses, deleted Tombstones, err error) {
 	err = s.db.Transact(ctx, func(ctx context.Context) error {
-		narrowed, deleted = nil, nil
-		holders, err := s.ids(ctx, `SELECT client_id FROM client_sections WHERE section_id = $1`, sectionID)
-		if err != nil {
+		var empty []string
+		if narrowed, empty, err = s.holders(ctx, sectionID); err != nil {
 			return err
 		}
 		if _, err := s.db.Exec(ctx, `DELETE FROM client_sections WHERE section_id = $1`, sectionID); err != nil {
 			return fmt.Errorf("take Section %s: %w", sectionID, err)
 		}
-		for _, id := range holders {
-			var left int
-			if err := s.db.QueryRow(ctx, `SELECT count(*) FROM client_sections WHERE client_id = $1`, id).Scan(&left); err != nil {
-				return fmt.Errorf("count the Sections of client %s: %w", id, err)
-			}
-			if left > 0 {
-				narrowed = append(narrowed, id)
-				continue
-			}
-			if err := s.Delete(ctx, id, by, now); err != nil {
-				return err
-			}
-			deleted = append(deleted, id)
+		if deleted, err = s.DeleteAll(ctx, empty, by, now); err != nil {
+			return err
 		}
-		return s.derive(ctx, narrowed...)
+		return s.derive(ctx, narrowed.IDs()...)
 	})
 	return narrowed, deleted, err
 }
 
+// holders returns the clients that hold a Section beside others, as what they lose, and the ids
+// of those that hold no other.
+func (s *Store) holders(ctx context.Context, sectionID string) (more Losses, only []string, err error) {
+	rows, err := s.db.Query(ctx, `SELECT c.id, c.name,
+			EXISTS (SELECT 1 FROM client_sections o WHERE o.client_id = c.id AND o.section_id <> $1)
+		FROM client_sections h JOIN clients c ON c.id = h.client_id WHERE h.section_id = $1 ORDER BY c.id`, sectionID)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read who holds Section %s: %w", sectionID, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		loss, others := Loss{Sections: []string{sectionID}}, false
+		if err := rows.Scan(&loss.ClientID, &loss.Name, &others); err != nil {
+			return nil, nil, fmt.Errorf("read who holds Section %s: %w", sectionID, err)
+		}
+		if others {
+			more = append(more, loss)
+		} else {
+			only = append(only, loss.ClientID)
+		}
+	}
+	return more, only, rows.Err()
+}
+
 // TakePermissions takes a keyspace or capability from every client, but for the actions in keep.
-// It returns the ids of the clients that lost something.
-func (s *Store) TakePermissions(ctx context.Context, target string, keep []string) ([]string, error) {
-	var narrowed []string
+// It returns the clients that lost something.
+func (s *Store) TakePermissions(ctx context.Context, target string, keep []string) (Losses, error) {
+	var narrowed Losses
 	err := s.db.Transact(ctx, func(ctx context.Context) error {
-		holders, err := s.permissions(ctx, target)
-		if err != nil {
+		var actions []string
+		var err error
+		if narrowed, actions, err = s.losses(ctx, target, keep); err != nil {
 			return err
 		}
-		narrowed = nil
-		for _, h := range holders {
-			if slices.Contains(keep, h.Action) {
-				continue
+		for _, action := range actions {
+			if _, err := s.db.Exec(ctx, `DELETE FROM client_permissions WHERE target = $1 AND action = $2`, target, action); err != nil {
+				return fmt.Errorf("take %s:%s: %w", target, action, err)
 			}
-			if _, err := s.db.Exec(ctx, `DELETE FROM client_permissions WHERE client_id = $1 AND target = $2 AND action = $3`,
-				h.clientID, h.Target, h.Action); err != nil {
-				return fmt.Errorf("take %s: %w", h.Permission, err)
-			}
-			narrowed = append(narrowed, h.clientID)
 		}
-		slices.Sort(narrowed)
-		narrowed = slices.Compact(narrowed)
-		return s.derive(ctx, narrowed...)
+		return s.derive(ctx, narrowed.IDs()...)
 	})
 	return narrowed, err
 }
 
-type holding struct {
-	clientID string
-	sections.Permission
-}
-
-func (s *Store) permissions(ctx context.Context, target string) ([]holding, error) {
-	rows, err := s.db.Query(ctx, `SELECT client_id, action FROM client_permissions WHERE target = $1`, target)
+// losses returns what each client holds of a target beside the actions in keep, and the actions
+// that these are.
+func (s *Store) losses(ctx context.Context, target string, keep []string) (all Losses, actions []string, err error) {
+	rows, err := s.db.Query(ctx, `SELECT c.id, c.name, p.action FROM client_permissions p JOIN clients c ON c.id = p.client_id
+		WHERE p.target = $1 ORDER BY c.id, p.action`, target)
 	if err != nil {
-		return nil, fmt.Errorf("read who holds %s: %w", target, err)
+		return nil, nil, fmt.Errorf("read who holds %s: %w", target, err)
 	}
 	defer rows.Close()
-	var all []holding
 	for rows.Next() {
-		h := holding{Permission: sections.Permission{Target: target}}
-		if err := rows.Scan(&h.clientID, &h.Action); err != nil {
-			return nil, fmt.Errorf("read who holds %s: %w", target, err)
+		var id, name, action string
+		if err := rows.Scan(&id, &name, &action); err != nil {
+			return nil, nil, fmt.Errorf("read who holds %s: %w", target, err)
 		}
-		all = append(all, h)
-	}
-	return all, rows.Err()
-}
-
-func (s *Store) ids(ctx context.Context, query string, args ...any) ([]string, error) {
-	rows, err := s.db.Query(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read client ids: %w", err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("read client ids: %w", err)
+		if slices.Contains(keep, action) {
+			continue
 		}
-		all = append(all, id)
+		if !slices.Contains(actions, action) {
+			actions = append(actions, action)
+		}
+		if len(all) == 0 || all[len(all)-1].ClientID != id {
+			all = append(all, Loss{ClientID: id, Name: name})
+		}
+		lost := &all[len(all)-1].Permissions
+		*lost = append(*lost, sections.Permission{Target: target, Action: action})
 	}
-	return all, rows.Err()
+	return all, actions, rows.Err()
 }

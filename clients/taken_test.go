@@ -53,10 +53,10 @@ func TestTakeSection(t *testing.T) {
 		later := noon.Add(time.Hour)
 		narrowed, deleted, err := store.TakeSection(t.Context(), "nordic", "me", later)
 		must(t, err)
-		if got := names(all, narrowed); got != "both" {
+		if got := names(all, narrowed.IDs()); got != "both" {
 			t.Errorf("narrowed: %s; want both", got)
 		}
-		if got := names(all, deleted); got != "nordic sender2" {
+		if got := names(all, deleted.IDs()); got != "nordic sender2" {
 			t.Errorf("deleted: %s; want nordic sender2", got)
 		}
 		for name, want := range map[string]string{"baltic": "baltic", "both": "baltic", "every": "*", "sender": ""} {
@@ -64,7 +64,7 @@ func TestTakeSection(t *testing.T) {
 				t.Errorf("%s holds %q; want %q", name, got, want)
 			}
 		}
-		for _, id := range deleted {
+		for _, id := range deleted.IDs() {
 			if n := count(t, db, `SELECT count(*) FROM deleted_clients d JOIN status_entries s ON s.client_id = d.id
 				WHERE d.id = $1 AND d.deleted_by = 'me' AND d.deleted_at = $2 AND s.revoked_at = $2`, id, later.Unix()); n != 1 {
 				t.Errorf("client %s is deleted without a trace or a status bit", id)
@@ -74,7 +74,7 @@ func TestTakeSection(t *testing.T) {
 
 		narrowed, deleted, err = store.TakeSection(t.Context(), "nordic", "me", later)
 		if err != nil || len(narrowed)+len(deleted) > 0 {
-			t.Errorf("TakeSection again = %q, %q, %v", narrowed, deleted, err)
+			t.Errorf("TakeSection again = %+v, %+v, %v", narrowed, deleted, err)
 		}
 	})
 }
@@ -95,7 +95,7 @@ func TestTakePermissions(t *testing.T) {
 				all := crowd(t, store)
 				ids, err := store.TakePermissions(t.Context(), tt.target, strings.Fields(tt.keep))
 				must(t, err)
-				if got := names(all, ids); got != tt.narrowed {
+				if got := names(all, ids.IDs()); got != tt.narrowed {
 					t.Errorf("narrowed: %q; want %q", got, tt.narrowed)
 				}
 				for name, want := range tt.left {

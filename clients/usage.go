@@ -3,10 +3,12 @@ package clients
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,65 +16,83 @@ import (
 	"github.com/wardkey/wardkey/internal/database"
 )
 
-// A Usage remembers when clients and their secrets were last used, and writes it to the store
-// once a second, so that a token costs no write. A crash loses the last second.
+// A Usage remembers when clients and their secrets were used and from where, and writes it to the
+// store now and then, so that a token costs no write: the last use of each secret once a second,
+// the rest every ten seconds. A crash loses what was not yet written.
 type Usage struct {
 	db  *database.DB
 	log *slog.Logger
 
-	mu   sync.Mutex
-	last map[use]int64 // Unix seconds, not yet in the store
+	mu       sync.Mutex
+	last     map[use]int64 // Unix seconds, not yet in the store
+	activity activity
 }
 
 type use struct{ clientID, secretID string }
 
 // NewUsage returns a usage that writes to db.
 func NewUsage(db *database.DB, log *slog.Logger) *Usage {
-	return &Usage{db: db, log: log, last: map[use]int64{}}
+	return &Usage{db: db, log: log, last: map[use]int64{}, activity: newActivity()}
 }
 
-// Record notes that a token was given for the secret of the client.
-func (u *Usage) Record(clientID, secretID string, at time.Time) {
+// Record notes that a token was given for the secret of the client, to the given address.
+func (u *Usage) Record(clientID, secretID, address string, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	key := use{clientID, secretID}
 	u.last[key] = max(u.last[key], at.Unix()) // requests may end in another order than they began
+	u.activity.record(key, address, at.Unix())
 }
 
-// Run writes once a second until ctx ends, and then what is left.
+// activityEvery is how many seconds of activity are written together.
+const activityEvery = 10
+
+// Run writes now and then until ctx ends, and then what is left.
 func (u *Usage) Run(ctx context.Context) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for {
+	for second := 1; ; second++ {
+		flush := u.flushLast
+		if second%activityEvery == 0 || u.crowded() {
+			flush = u.Flush
+		}
 		select {
 		case <-ctx.Done():
-			return u.flushInTime(context.WithoutCancel(ctx))
+			return inTime(context.WithoutCancel(ctx), u.Flush)
 		case <-ticker.C:
-			if err := u.flushInTime(ctx); err != nil && ctx.Err() == nil {
-				u.log.WarnContext(ctx, "last use of clients not written, trying again", "err", err)
+			if err := inTime(ctx, flush); err != nil && ctx.Err() == nil {
+				u.log.WarnContext(ctx, "use of clients not written, trying again", "err", err)
 			}
 		}
 	}
 }
 
-// flushInTime is Flush with a time limit, because a connection that was cut may not say so for a
+// crowded says whether what is to be written should not wait until it is due.
+func (u *Usage) crowded() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.activity.pending) > maxPending/2
+}
+
+// inTime flushes with a time limit, because a connection that was cut may not say so for a
 // quarter of an hour, while others would do.
-func (u *Usage) flushInTime(ctx context.Context) error {
+func inTime(ctx context.Context, flush func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return u.Flush(ctx)
+	return flush(ctx)
 }
 
 // Flush writes what is not yet in the store. What cannot be written is kept for the next time.
 func (u *Usage) Flush(ctx context.Context) error {
+	return errors.Join(u.flushLast(ctx), u.flushActivity(ctx))
+}
+
+func (u *Usage) flushLast(ctx context.Context) error {
 	u.mu.Lock()
 	last := u.last
 	u.last = make(map[use]int64, len(last))
 	u.mu.Unlock()
-	if len(last) == 0 {
-		return nil
-	}
-	err := u.write(ctx, last)
+	err := u.writeLast(ctx, last)
 	if err == nil {
 		return nil
 	}
@@ -81,27 +101,20 @@ func (u *Usage) Flush(ctx context.Context) error {
 	for use, at := range last {
 		u.last[use] = max(u.last[use], at)
 	}
-	return fmt.Errorf("write the last use of clients: %w", err)
+	return fmt.Errorf("write the last use of secrets: %w", err)
 }
 
-// useBatch is how many uses one statement writes.
-const useBatch = 256
-
-// write writes uses, many in a statement, each of which is right by itself. A later use that
-// another server has written stays. Rows are in order, so that two servers do not wait for each
-// other in a circle.
-func (u *Usage) write(ctx context.Context, last map[use]int64) error {
+// writeLast writes last uses. A later use that another server has written stays.
+func (u *Usage) writeLast(ctx context.Context, last map[use]int64) error {
 	uses := slices.SortedFunc(maps.Keys(last), func(a, b use) int {
 		return cmp.Or(strings.Compare(a.clientID, b.clientID), strings.Compare(a.secretID, b.secretID))
 	})
 	for some := range slices.Chunk(uses, useBatch) {
-		var rows []string
 		var args []any
-		for i, use := range some {
-			rows = append(rows, fmt.Sprintf("($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3))
+		for _, use := range some {
 			args = append(args, use.clientID, use.secretID, last[use])
 		}
-		_, err := u.db.Exec(ctx, `INSERT INTO secret_uses (client_id, secret_id, last_used_at) VALUES `+strings.Join(rows, ", ")+`
+		_, err := u.db.Exec(ctx, `INSERT INTO secret_uses (client_id, secret_id, last_used_at) VALUES `+values(len(some), 3)+`
 			ON CONFLICT (client_id, secret_id) DO UPDATE SET last_used_at = excluded.last_used_at
 			WHERE secret_uses.last_used_at < excluded.last_used_at`, args...)
 		if err != nil {
@@ -109,4 +122,21 @@ func (u *Usage) write(ctx context.Context, last map[use]int64) error {
 		}
 	}
 	return nil
+}
+
+// useBatch is how many rows one statement writes. Each statement is right by itself, and its rows
+// are in order, so that two servers do not wait for each other in a circle.
+const useBatch = 256
+
+// values are the places of so many rows of so many columns.
+func values(rows, columns int) string {
+	list := make([]string, rows)
+	for i := range list {
+		places := make([]string, columns)
+		for j := range places {
+			places[j] = "$" + strconv.Itoa(i*columns+j+1)
+		}
+		list[i] = "(" + strings.Join(places, ", ") + ")"
+	}
+	return strings.Join(list, ", ")
 }

@@ -39,7 +39,7 @@ func TestUsageKeepsTheLatest(t *testing.T) {
 		cancel()
 		record := func(seconds ...int) {
 			for _, s := range seconds {
-				u.Record(c.ID, c.Credentials[0].ID, at(s))
+				u.Record(c.ID, c.Credentials[0].ID, "192.0.2.1", at(s))
 			}
 		}
 		for _, step := range []struct {
@@ -55,7 +55,7 @@ func TestUsageKeepsTheLatest(t *testing.T) {
 			{"nothing new", func() {}, 7},
 			{"another server was used later", func() {
 				record(8)
-				another.Record(c.ID, c.Credentials[0].ID, at(9))
+				another.Record(c.ID, c.Credentials[0].ID, "192.0.2.1", at(9))
 				must(t, another.Flush(t.Context()))
 			}, 9},
 			{"the store was away", func() {
@@ -90,9 +90,9 @@ func TestUsageOfTwoSecrets(t *testing.T) {
 		second, _, err := store.AddSecret(t.Context(), c.ID, time.Time{}, nil, noon.Add(time.Second))
 		must(t, err)
 		u := NewUsage(db, slog.New(slog.DiscardHandler))
-		u.Record(c.ID, second.ID, at(5))
-		u.Record(c.ID, c.Credentials[0].ID, at(3))
-		u.Record(deleted.ID, deleted.Credentials[0].ID, at(4))
+		u.Record(c.ID, second.ID, "192.0.2.1", at(5))
+		u.Record(c.ID, c.Credentials[0].ID, "192.0.2.1", at(3))
+		u.Record(deleted.ID, deleted.Credentials[0].ID, "192.0.2.1", at(4))
 		must(t, store.Delete(t.Context(), deleted.ID, "me", noon)) // nothing to write to any more
 		must(t, u.Flush(t.Context()))
 		got := read(t, store, c.ID)
@@ -122,12 +122,12 @@ func TestUsageRun(t *testing.T) {
 				t.Errorf("last used at %d; want %d", client, want)
 			}
 		}
-		u.Record(c.ID, c.Credentials[0].ID, at(1))
+		u.Record(c.ID, c.Credentials[0].ID, "192.0.2.1", at(1))
 		wait(999*time.Millisecond, -1)
 		wait(2*time.Millisecond, 1)
-		u.Record(c.ID, c.Credentials[0].ID, at(2))
+		u.Record(c.ID, c.Credentials[0].ID, "192.0.2.1", at(2))
 		wait(time.Second, 2)
-		u.Record(c.ID, c.Credentials[0].ID, at(3))
+		u.Record(c.ID, c.Credentials[0].ID, "192.0.2.1", at(3))
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run = %v", err)
@@ -149,7 +149,7 @@ func TestUsageAtOnce(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for s := range 200 {
-				u.Record(c.ID, c.Credentials[0].ID, at(s*8+i))
+				u.Record(c.ID, c.Credentials[0].ID, "192.0.2.1", at(s*8+i))
 				if s%50 == 0 {
 					if err := u.Flush(t.Context()); err != nil {
 						t.Errorf("Flush: %v", err)

@@ -68,10 +68,11 @@ CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
 -- Failed sign-ins in a row, by account and by address, and how long the next one must wait.
 CREATE TABLE sign_in_failures (
-    subject       TEXT   NOT NULL PRIMARY KEY, -- 'account <hash>' or 'address <address>'
-    failures      BIGINT NOT NULL,
-    last_at       BIGINT NOT NULL,
-    blocked_until BIGINT NOT NULL
+    subject          TEXT    NOT NULL PRIMARY KEY, -- 'account <hash>', 'address <address>' or 'password <admin id>'
+    failures         BIGINT  NOT NULL,
+    last_at          BIGINT  NOT NULL,
+    blocked_until    BIGINT  NOT NULL,
+    refusal_recorded BOOLEAN NOT NULL -- somebody came before that, and it is in the audit log
 );
 
 -- A secret that was revoked stays for a while with its end in the past, so that whoever still
@@ -111,25 +112,49 @@ CREATE INDEX refusals_by_client ON refusals (client_id, last_at);
 CREATE INDEX refusals_by_id ON refusals (id_hash, last_at);
 CREATE INDEX refusals_by_time ON refusals (last_at, bucket);
 
--- What clients are searched and sorted by, in narrow rows that are quick to go through.
+-- What clients are searched and sorted by, in narrow rows that are quick to go through. The three
+-- sets of signs have a bit for each two neighbouring characters of the text or the id, so that
+-- most rows need not be compared (clients.signs); -1 has every bit.
 CREATE TABLE client_search (
-    client_id  TEXT   NOT NULL PRIMARY KEY REFERENCES clients (id) ON DELETE CASCADE,
-    created_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL, -- the greatest BIGINT for never, so that it comes last
-    name       TEXT   NOT NULL, -- folded
-    text       TEXT   NOT NULL  -- name and description, folded
+    client_id    TEXT    NOT NULL PRIMARY KEY REFERENCES clients (id) ON DELETE CASCADE,
+    created_at   BIGINT  NOT NULL,
+    expires_at   BIGINT  NOT NULL, -- the greatest BIGINT for never, so that it comes last
+    disabled     BOOLEAN NOT NULL,
+    all_sections BOOLEAN NOT NULL,
+    signs        BIGINT  NOT NULL,
+    more_signs   BIGINT  NOT NULL,
+    id_signs     BIGINT  NOT NULL,
+    name         TEXT    NOT NULL, -- folded
+    text         TEXT    NOT NULL  -- name and description, folded
 );
-INSERT INTO client_search (client_id, created_at, expires_at, name, text)
-    SELECT id, created_at, CASE expires_at WHEN 0 THEN 9223372036854775807 ELSE expires_at END,
+INSERT INTO client_search (client_id, created_at, expires_at, disabled, all_sections, signs, more_signs, id_signs, name, text)
+    SELECT id, created_at, CASE expires_at WHEN 0 THEN 9223372036854775807 ELSE expires_at END, disabled, all_sections, -1, -1, -1,
         lower(name), lower(name || ' ' || description) FROM clients;
 CREATE INDEX client_search_by_age ON client_search (created_at, client_id);
 CREATE INDEX client_search_by_name ON client_search (name, client_id);
 CREATE INDEX client_search_by_expiry ON client_search (expires_at, client_id);
+CREATE INDEX client_search_by_signs ON client_search (signs, more_signs, id_signs, client_id);
+CREATE INDEX client_search_with_all_sections ON client_search (client_id) WHERE all_sections;
+CREATE INDEX client_search_disabled ON client_search (client_id) WHERE disabled;
 
+-- When each client last got a token, 0 for never: one row for each client, which the list sorted
+-- by last use goes through. Like secret_uses it refers to nothing.
+CREATE TABLE client_uses (
+    client_id    TEXT   NOT NULL PRIMARY KEY,
+    last_used_at BIGINT NOT NULL
+);
+INSERT INTO client_uses (client_id, last_used_at)
+    SELECT id, (SELECT COALESCE(max(last_used_at), 0) FROM secret_uses WHERE client_id = clients.id) FROM clients;
+CREATE INDEX client_uses_by_time ON client_uses (last_used_at, client_id);
+
+ALTER TABLE deleted_clients ADD COLUMN folded_name TEXT NOT NULL DEFAULT '';
+UPDATE deleted_clients SET folded_name = lower(name);
 CREATE INDEX deleted_clients_by_age ON deleted_clients (deleted_at, id);
 
 -- +goose Down
 DROP INDEX deleted_clients_by_age;
+ALTER TABLE deleted_clients DROP COLUMN folded_name;
+DROP TABLE client_uses;
 DROP TABLE client_search;
 DROP TABLE refusals;
 DROP TABLE secret_activity;

@@ -1,11 +1,12 @@
 package oauth
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/refusals"
 )
 
 // audience returns what the token is for, and whether that is this server itself
@@ -16,20 +17,20 @@ func (h *Handler) audience(c *clients.Client, asked []string) (audience []string
 	}
 	own = slices.Contains(asked, h.AdminAudience)
 	if own && len(asked) > 1 {
-		return nil, false, invalidTarget("a token for this server's own API is for nothing else; ask for %s alone", h.AdminAudience)
+		return nil, false, invalidTarget(strings.Join(asked, " "), "a token for this server's own API is for nothing else; ask for "+h.AdminAudience+" alone")
 	}
 	for _, resource := range asked {
 		if detail := refuseResource(resource); detail != "" {
-			return nil, false, invalidTarget("%s", detail)
+			return nil, false, invalidTarget(resource, detail)
 		}
 		if resource == h.AdminAudience {
 			continue
 		}
 		if !slices.Contains(h.Audiences, resource) {
-			return nil, false, invalidTarget("the resource is not known here; it is compared letter by letter")
+			return nil, false, invalidTarget(resource, "the resource is not known here; it is compared letter by letter")
 		}
 		if len(c.Audiences) > 0 && !slices.Contains(c.Audiences, resource) {
-			return nil, false, invalidTarget("the resource is not one that this client may ask for")
+			return nil, false, invalidTarget(resource, "the resource is not one that this client may ask for")
 		}
 	}
 	return asked, own, nil
@@ -58,6 +59,6 @@ func refuseResource(resource string) string {
 	return ""
 }
 
-func invalidTarget(format string, args ...any) *Error {
-	return &Error{Code: InvalidTarget, Description: fmt.Sprintf(format, args...)}
+func invalidTarget(resource, description string) *Error {
+	return &Error{Code: InvalidTarget, Description: description, Reason: refusals.AudienceUnknown, Detail: resource}
 }

@@ -3,7 +3,8 @@
 //
 // Begin with [Handler]. A token request walks straight through: parse (request.go), the engine
 // looks up and authenticates the client, grants its scope and issues the token (engine.go), and
-// token.go or error.go writes the answer.
+// token.go or error.go writes the answer. Why in truth a request was refused is counted for the
+// admin in between (refusal.go).
 //
 //	RFC 6749 §4.4  client credentials grant          token.go, request.go
 //	RFC 6749 §2.3  client authentication             request.go

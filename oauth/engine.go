@@ -36,8 +36,8 @@ func newEngine(h *Handler) engine {
 // gathers what the handler wants to know in the end.
 type attempt struct {
 	*tokenRequest
-	now     time.Time // before the client is read
-	client  *clients.Client
+	now     time.Time       // before the client is read
+	client  *clients.Client // nil: not looked up yet
 	catalog *sections.Catalog
 	verdict clients.Verdict
 	secret  string // the id of the client's secret that was right
@@ -55,40 +55,12 @@ func (h *Handler) generate(ctx context.Context, a *attempt) (accessToken string,
 		ClientID: a.clientID, ClientSecret: a.clientSecret, Scope: a.scope,
 	})
 	if errors.Is(err, oautherrors.ErrInvalidClient) {
-		steady(ctx, a.now)
-		return "", refused(a)
+		return "", unauthenticated(a)
 	}
 	if err != nil {
 		return "", err
 	}
 	return info.GetAccess(), nil
-}
-
-// pace is the clock by which those are answered who are not authenticated.
-const pace = 5 * time.Millisecond
-
-// steady waits for the next beat after start, so that the time of the answer does not tell what
-// was found: reading a client takes some microseconds longer than finding none.
-func steady(ctx context.Context, start time.Time) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(pace - time.Since(start)%pace):
-	}
-}
-
-// refused is the one answer to whoever is not authenticated. It says what anybody can see of the
-// credentials as they were sent, whether there is such a client or not.
-func refused(a *attempt) *Error {
-	description := "client authentication failed"
-	switch {
-	case clients.FormOf(a.clientID) == clients.Blanks:
-		description += ": there are blanks around the client_id"
-	case clients.FormOf(a.clientSecret) == clients.Blanks:
-		description += ": there are blanks around the client_secret"
-	case clients.FormOf(a.clientSecret) == clients.Damaged:
-		description += ": the client_secret was cut or mistyped, its checksum does not match"
-	}
-	return &Error{Code: InvalidClient, Description: description, Cause: errors.New(string(a.verdict))}
 }
 
 // clientStore shows the clients to go-oauth2.
@@ -135,7 +107,7 @@ func (g generator) Token(_ context.Context, basic *oauth2.GenerateBasic, _ bool)
 	}
 	scope, err := sections.Grant(a.catalog, a.client.Held, a.scope, own)
 	if refusal, ok := errors.AsType[*sections.Refusal](err); ok {
-		return "", "", &Error{Code: InvalidScope, Description: refusal.Reason, Cause: err}
+		return "", "", invalidScope(refusal, a.scope)
 	}
 	a.grant = tokens.Grant{
 		ClientID: a.client.ID, Audience: audience, Scope: scope.String(), IssuedAt: a.now,

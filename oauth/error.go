@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/wardkey/wardkey/internal/refusals"
 	"github.com/wardkey/wardkey/internal/request"
 )
 
@@ -26,18 +28,20 @@ const (
 	ServerError            Code = "server_error"            // RFC 6749 §4.1.2.1
 )
 
-// outcomes are the status and the title that go with each code.
+// outcomes are the status and the title that go with each code, and what a token request is then
+// refused for.
 var outcomes = map[Code]struct {
 	status int
 	title  string
+	reason refusals.Cause
 }{
-	InvalidRequest:         {http.StatusBadRequest, "Invalid request"},
-	InvalidClient:          {http.StatusUnauthorized, "Client authentication failed"},
-	UnsupportedGrantType:   {http.StatusBadRequest, "Unsupported grant type"},
-	InvalidScope:           {http.StatusBadRequest, "Invalid scope"},
-	InvalidTarget:          {http.StatusBadRequest, "Invalid target"},
-	TemporarilyUnavailable: {http.StatusServiceUnavailable, "Temporarily unavailable"},
-	ServerError:            {http.StatusInternalServerError, "Server error"},
+	InvalidRequest:         {http.StatusBadRequest, "Invalid request", refusals.Malformed},
+	InvalidClient:          {http.StatusUnauthorized, "Client authentication failed", refusals.NoCredentials},
+	UnsupportedGrantType:   {http.StatusBadRequest, "Unsupported grant type", refusals.UnsupportedGrantType},
+	InvalidScope:           {http.StatusBadRequest, "Invalid scope", refusals.ScopeMalformed},
+	InvalidTarget:          {http.StatusBadRequest, "Invalid target", refusals.AudienceUnknown},
+	TemporarilyUnavailable: {http.StatusServiceUnavailable, "Temporarily unavailable", ""},
+	ServerError:            {http.StatusInternalServerError, "Server error", ""},
 }
 
 // An Error is what a client is told. Anything else that goes wrong is told to the log.
@@ -46,6 +50,11 @@ type Error struct {
 	Description string
 	Status      int   // zero: the one that goes with Code
 	Cause       error // for the log: why in truth; nil if Description says it all
+
+	// Reason and Detail are for the admin who asks why a token request was refused. No Reason: the
+	// one that goes with Code, and Description is the detail.
+	Reason refusals.Cause
+	Detail string
 }
 
 func (e *Error) Error() string {
@@ -57,6 +66,8 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
+
+func (e *Error) status() int { return cmp.Or(e.Status, outcomes[e.Code].status) }
 
 func invalidRequest(format string, args ...any) *Error {
 	return &Error{Code: InvalidRequest, Description: fmt.Sprintf(format, args...)}
@@ -86,22 +97,22 @@ const challenge = `Basic realm="wardkey", charset="UTF-8"`
 
 // fail answers with err, and leaves its cause in the log.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
-	e := asError(err)
-	outcome := outcomes[e.Code]
-	if e.Status == 0 {
-		e.Status = outcome.status
-	}
-	request.Note(r.Context(), slog.String("error", string(e.Code)), slog.String("cause", e.Error()))
-	switch e.Status {
+	writeError(w, r, asError(err), request.ID(r.Context()))
+}
+
+func writeError(w http.ResponseWriter, r *http.Request, e *Error, errorID string) {
+	request.Note(r.Context(), slog.String("error", string(e.Code)), slog.String("cause", e.Error()), slog.String("error_id", errorID))
+	status := e.status()
+	switch status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", challenge)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
 	description := legal(e.Description)
-	writeJSON(w, e.Status, errorBody{
-		Error: e.Code, Description: description, Title: outcome.title,
-		Status: e.Status, Detail: description, ErrorID: request.ID(r.Context()),
+	writeJSON(w, status, errorBody{
+		Error: e.Code, Description: description, Title: outcomes[e.Code].title,
+		Status: status, Detail: description, ErrorID: errorID,
 	})
 }
 

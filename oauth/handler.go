@@ -10,6 +10,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/refusals"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
 )
@@ -29,8 +30,11 @@ type Handler struct {
 	Alg           tokens.Alg            // of a token, where neither client nor audience has one
 	AudienceAlgs  map[string]tokens.Alg // by audience; may be nil
 
-	// Used is told of each token: for which client, with which of its secrets, and when.
-	Used func(clientID, secretID string, at time.Time)
+	// Used is told of each token: for which client, with which of its secrets, from where and when.
+	Used func(clientID, secretID, address string, at time.Time)
+	// Refused is told of each token request that was refused, and gives the error_id for its
+	// answer. It may be nil.
+	Refused func(refusals.Refusal) (errorID string)
 	// Ping says whether the store answers.
 	Ping func(context.Context) error
 

@@ -13,14 +13,18 @@ import (
 	"github.com/wardkey/wardkey/clients"
 )
 
-// lines are the log by request_id.
+// lines are the log by the id of the request, or by the one that it was answered with if it failed.
 func (w *world) lines() map[string]map[string]any {
 	w.t.Helper()
 	byID := map[string]map[string]any{}
 	for text := range strings.Lines(w.log.String()) {
 		var line map[string]any
 		w.must(json.Unmarshal([]byte(text), &line))
-		byID[line["request_id"].(string)] = line
+		id := line["request_id"]
+		if errorID, failed := line["error_id"]; failed {
+			id = errorID
+		}
+		byID[id.(string)] = line
 	}
 	return byID
 }
@@ -29,6 +33,7 @@ func (w *world) lines() map[string]map[string]any {
 // of the answer, with the client if there is one.
 func TestLogSaysWhy(t *testing.T) {
 	w := newWorld(t)
+	w.tally()
 	billing := w.clients["billing"]
 	for _, tt := range []struct {
 		name, authorization string
@@ -54,6 +59,9 @@ func TestLogSaysWhy(t *testing.T) {
 		if tt.client != "" && line["client_id"] != w.clients[tt.client].ID || tt.client == "" && line["client_id"] != nil {
 			t.Errorf("%s: the log has client_id %v, want %s's", tt.name, line["client_id"], tt.client)
 		}
+		if id, _ := line["request_id"].(string); id == "" || id == body.ErrorID {
+			t.Errorf("%s: the log has request_id %q and error_id %q", tt.name, id, body.ErrorID)
+		}
 	}
 }
 
@@ -61,6 +69,7 @@ func TestLogSaysWhy(t *testing.T) {
 // in the log, in the answers and in the database.
 func TestNothingSecretIsKept(t *testing.T) {
 	w := newWorld(t)
+	w.tally()
 	var answers strings.Builder
 	var secret []string
 	send := func(path, contentType, authorization, body string) {
@@ -94,8 +103,9 @@ func TestNothingSecretIsKept(t *testing.T) {
 		send("/oauth/token?client_secret="+c.secret, form, "", grant)
 		send("/oauth/nothing?client_secret="+c.secret, c.secret, c.basic(), name)
 	}
-	w.oauth.Used = func(string, string, time.Time) { panic("out of order") }
+	w.oauth.Used = func(string, string, string, time.Time) { panic("out of order") }
 	send("/oauth/token", form, w.clients["billing"].basic(), grant)
+	w.must(w.refused.Flush(t.Context()))
 	if len(secret) < 40 {
 		t.Fatalf("only %d secrets and tokens to look for", len(secret))
 	}

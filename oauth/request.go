@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/wardkey/wardkey/internal/refusals"
 )
 
 // maxBody is how large the body of a request may be, in bytes.
@@ -32,28 +34,39 @@ var once = []string{
 }
 
 // parseToken reads a token request: the body alone, within limits, and the client's credentials.
+// With an error it returns what could be read of the client_id.
 func parseToken(w http.ResponseWriter, r *http.Request) (*tokenRequest, error) {
 	form, err := parseBody(w, r)
+	req := &tokenRequest{clientID: claimedID(r, form), scope: form.Get("scope")}
 	if err != nil {
-		return nil, err
+		return req, err
 	}
 	switch form.Get("grant_type") {
 	case "client_credentials":
 	case "":
-		return nil, invalidRequest("grant_type is missing; send grant_type=client_credentials")
+		return req, invalidRequest("grant_type is missing; send grant_type=client_credentials")
 	default:
-		return nil, &Error{Code: UnsupportedGrantType, Description: "the only grant_type here is client_credentials"}
+		return req, &Error{Code: UnsupportedGrantType, Description: "the only grant_type here is client_credentials"}
 	}
-	req := &tokenRequest{scope: form.Get("scope")}
-	if req.clientID, req.clientSecret, err = credentials(r, form); err != nil {
-		return nil, err
+	id, secret, err := credentials(r, form)
+	if err != nil {
+		return req, err
 	}
+	req.clientID, req.clientSecret = id, secret
 	resource, audience := set(form["resource"]), set(form["audience"])
 	if len(resource) > 0 && len(audience) > 0 && !slices.Equal(resource, audience) {
-		return nil, invalidRequest("resource and audience name different things; send one of them")
+		return req, invalidRequest("resource and audience name different things; send one of them")
 	}
 	req.resource = set(append(resource, audience...))
 	return req, nil
+}
+
+// claimedID is the client_id of a request that may be malformed, "" for none.
+func claimedID(r *http.Request, form url.Values) string {
+	if id, _, ok := basicCredentials(r); ok {
+		return id
+	}
+	return form.Get("client_id")
 }
 
 // set returns the values in order, each once, without the empty ones: an empty parameter counts
@@ -167,22 +180,22 @@ func addMember(form url.Values, name string, value json.RawMessage) error {
 // credentials reads the client's id and secret, sent in exactly one way (RFC 6749 §2.3).
 func credentials(r *http.Request, form url.Values) (id, secret string, err error) {
 	if form.Get("client_assertion") != "" && (form.Get("client_secret") != "" || r.Header.Get("Authorization") != "") {
-		return "", "", invalidRequest("the client authenticates in two ways; send one")
+		return "", "", twoCredentials("the client authenticates in two ways; send one")
 	}
 	switch header := r.Header.Values("Authorization"); {
 	case len(header) > 1:
-		return "", "", invalidRequest("there are two Authorization headers; send one")
+		return "", "", twoCredentials("there are two Authorization headers; send one")
 	case len(header) == 0:
 		return formCredentials(form)
 	case form.Get("client_secret") != "":
-		return "", "", invalidRequest("the secret is in the Authorization header and in the body; send it in one of them")
+		return "", "", twoCredentials("the secret is in the Authorization header and in the body; send it in one of them")
 	}
 	id, secret, ok := basicCredentials(r)
 	if !ok {
-		return "", "", unauthenticated("the Authorization header holds no Basic credentials; send Basic base64(client_id:client_secret)")
+		return "", "", noCredentials("the Authorization header holds no Basic credentials; send Basic base64(client_id:client_secret)")
 	}
 	if other := form.Get("client_id"); other != "" && other != id {
-		return "", "", invalidRequest("the client_id in the body is not the one in the Authorization header")
+		return "", "", twoCredentials("the client_id in the body is not the one in the Authorization header")
 	}
 	return id, secret, nil
 }
@@ -191,17 +204,21 @@ func formCredentials(form url.Values) (id, secret string, err error) {
 	id, secret = form.Get("client_id"), form.Get("client_secret")
 	switch {
 	case id == "" && secret == "":
-		return "", "", unauthenticated("client authentication is missing; send client_id and client_secret with HTTP Basic or in the body")
+		return "", "", noCredentials("client authentication is missing; send client_id and client_secret with HTTP Basic or in the body")
 	case id == "":
-		return "", "", unauthenticated("client_id is missing")
+		return "", "", noCredentials("client_id is missing")
 	case secret == "":
-		return "", "", unauthenticated("client_secret is missing")
+		return "", "", noCredentials("client_secret is missing")
 	}
 	return id, secret, nil
 }
 
-func unauthenticated(description string) *Error {
+func noCredentials(description string) *Error {
 	return &Error{Code: InvalidClient, Description: description}
+}
+
+func twoCredentials(description string) *Error {
+	return &Error{Code: InvalidRequest, Description: description, Reason: refusals.TwoCredentials, Detail: description}
 }
 
 // basicCredentials reads HTTP Basic. Both halves are form-encoded inside (RFC 6749 §2.3.1); what

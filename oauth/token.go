@@ -21,21 +21,21 @@ type tokenBody struct {
 // token answers POST /oauth/token (RFC 6749 §4.4).
 func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 	req, err := parseToken(w, r)
-	if err != nil {
-		fail(w, r, err)
-		return
-	}
 	now := time.Now() // before the client is read: a token is dated no later than what allowed it
 	a := &attempt{tokenRequest: req, now: now}
+	if err != nil {
+		h.refuse(w, r, a, err)
+		return
+	}
 	accessToken, err := h.generate(r.Context(), a)
-	if a.client != nil && a.client != clients.Nobody {
+	if a.known() {
 		request.Note(r.Context(), slog.String("client_id", a.client.ID))
 	}
 	if err != nil {
-		fail(w, r, err)
+		h.refuse(w, r, a, err)
 		return
 	}
-	h.Used(a.client.ID, a.secret, now)
+	h.Used(a.client.ID, a.secret, request.Address(r), now)
 	writeJSON(w, http.StatusOK, tokenBody{
 		AccessToken: accessToken, TokenType: "Bearer",
 		ExpiresIn: int64(a.grant.Lifetime / time.Second), Scope: a.grant.Scope,

@@ -22,6 +22,7 @@ import (
 // else is wrong with the request: one answer, but for its error_id.
 func TestStrangersLearnNothing(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
+		w.tally()
 		billing := w.clients["billing"]
 		strangers := map[string]string{
 			"wrong secret":       basic(billing.ID, clients.NewSecret().Reveal()),
@@ -154,7 +155,7 @@ func TestTwoSecrets(t *testing.T) {
 		third, secret, err := w.store.AddSecret(t.Context(), id, time.Time{}, nil, time.Now())
 		w.must(err)
 		status(t, w.ask(basic(id, secret.Reveal())), 200)
-		w.must(w.store.RevokeSecret(t.Context(), id, third.ID))
+		w.must(w.store.RevokeSecret(t.Context(), id, third.ID, "test", time.Now()))
 		status(t, w.ask(basic(id, secret.Reveal())), 401)
 	})
 }
@@ -164,9 +165,9 @@ func TestUse(t *testing.T) {
 	w := newWorld(t)
 	billing := w.clients["billing"]
 	var used []string
-	w.oauth.Used = func(clientID, secretID string, at time.Time) {
-		if time.Since(at) > time.Minute {
-			t.Errorf("used at %v", at)
+	w.oauth.Used = func(clientID, secretID, address string, at time.Time) {
+		if time.Since(at) > time.Minute || address != "192.0.2.1" {
+			t.Errorf("used at %v from %s", at, address)
 		}
 		used = append(used, clientID+" "+secretID)
 	}
@@ -275,6 +276,7 @@ func TestSecretLengths(t *testing.T) {
 // time, is for package clients.
 func TestTimeTellsNothing(t *testing.T) {
 	w := newWorld(t)
+	w.tally()
 	billing, nobody := w.clients["billing"], "7d9cb5c1-6f3c-4f7e-9d0e-0b4d8d6a1c11"
 	last := '0' + (billing.secret[52]-'0'+1)%10
 	long := strings.Repeat("a", 10<<10)

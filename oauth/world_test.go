@@ -19,6 +19,7 @@ import (
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/databasetest"
+	"github.com/wardkey/wardkey/internal/refusals"
 	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
@@ -33,6 +34,7 @@ type world struct {
 	store   *clients.Store
 	keys    *tokens.Keys
 	oauth   *Handler
+	refused *refusals.Tally // nil: refusals are not counted
 	handler http.Handler
 	log     bytes.Buffer
 	clients map[string]*known
@@ -88,7 +90,7 @@ func (w *world) serve(issuer string) {
 		Lifetime:      15 * time.Minute,
 		Alg:           tokens.ES256,
 		AudienceAlgs:  map[string]tokens.Alg{"https://old.example/v1?tenant=1": tokens.RS256, "urn:example:tv": tokens.EdDSA},
-		Used:          func(string, string, time.Time) {},
+		Used:          func(string, string, string, time.Time) {},
 		Ping:          w.db.Ping,
 	}
 	router := mux.NewRouter().SkipClean(true) // as cmd/wardkey makes it: it never redirects
@@ -100,6 +102,12 @@ func (w *world) serve(issuer string) {
 	})
 	w.must(w.oauth.Register(router))
 	w.handler = request.Wrap(slog.New(slog.NewJSONHandler(&w.log, nil)), router)
+}
+
+// tally makes the world's server one that counts refusals.
+func (w *world) tally() {
+	w.refused = refusals.New(w.db, []byte("a key of 16 bytes"), slog.New(slog.DiscardHandler))
+	w.oauth.Refused = w.refused.Record
 }
 
 // fill makes what the vectors speak of.

@@ -39,6 +39,15 @@ func (c *Catalog) grantable(p Permission) bool {
 	return !ok || capability.Enabled
 }
 
+// Covering returns the permissions of which each allows what p does: p itself and, on a keyspace,
+// the action on every keyspace.
+func (c *Catalog) Covering(p Permission) []Permission {
+	if c.hasKeyspaceAction(p) {
+		return []Permission{p, {Target: Wildcard, Action: p.Action}}
+	}
+	return []Permission{p}
+}
+
 // hasKeyspaceAction says whether the action is one of an existing keyspace.
 func (c *Catalog) hasKeyspaceAction(p Permission) bool {
 	return slices.Contains(c.keyspaces[p.Target], p.Action)

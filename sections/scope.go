@@ -29,6 +29,18 @@ func (h Held) Sort() {
 	})
 }
 
+// Scope is what is held as scope values, Sections first.
+func (h Held) Scope() []string {
+	values := make([]string, 0, len(h.Sections)+len(h.Permissions))
+	for _, id := range h.Sections {
+		values = append(values, section+":"+id)
+	}
+	for _, p := range h.Permissions {
+		values = append(values, p.String())
+	}
+	return values
+}
+
 // OnlyWardkey says whether every permission is for this server itself.
 func (h Held) OnlyWardkey() bool {
 	return len(h.Permissions) > 0 &&

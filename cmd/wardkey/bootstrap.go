@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,8 +10,8 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
-	"github.com/wardkey/wardkey/internal/admin"
 	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/sections"
 )
 
@@ -31,20 +30,24 @@ const bootstrapActor = "bootstrap"
 // bootstrap makes the first admin and the first client on an empty store, all or nothing. It
 // returns nil on any other store: of the servers that start at once on one, one makes them.
 func (p *parts) bootstrap(ctx context.Context) (*firstCredentials, error) {
-	people := admin.NewPeople(p.db)
-	if any, err := people.Any(ctx); err != nil || any {
+	admins := people.New(p.db, p.audit)
+	if any, err := admins.Any(ctx); err != nil || any {
 		return nil, err
 	}
-	first := &firstCredentials{AdminEmail: "admin@localhost", AdminPassword: rand.Text()}
-	hash := admin.HashPassword(first.AdminPassword)
+	password, err := admins.OneTimePassword(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first := &firstCredentials{AdminEmail: "admin@localhost", AdminPassword: password.Reveal()}
 	var made bool
-	err := p.db.Transact(ctx, func(ctx context.Context) error {
+	err = p.db.Transact(ctx, func(ctx context.Context) error {
 		made = false
-		if any, err := people.Any(ctx); err != nil || any {
+		if any, err := admins.Any(ctx); err != nil || any {
 			return err
 		}
 		now := time.Now()
-		if err := people.Create(ctx, first.AdminEmail, hash, "owner", now); err != nil {
+		owner := &people.Person{Email: first.AdminEmail, Role: people.Owner}
+		if err := admins.Create(ctx, owner, password, now); err != nil {
 			return err
 		}
 		if err := p.firstClients(ctx, first, now); err != nil {
@@ -53,7 +56,7 @@ func (p *parts) bootstrap(ctx context.Context) (*firstCredentials, error) {
 		made = true
 		return p.writeBootstrap(first)
 	})
-	if database.IsConflict(err) {
+	if errors.Is(err, people.ErrEmailTaken) || database.IsConflict(err) {
 		return nil, nil // another server that started at the same moment was quicker
 	}
 	if err != nil {

@@ -19,6 +19,8 @@ import (
 	"github.com/wardkey/wardkey/internal/admin"
 	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/people"
+	"github.com/wardkey/wardkey/internal/refusals"
 	"github.com/wardkey/wardkey/oauth"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
@@ -36,10 +38,12 @@ type parts struct {
 	// adminHandler serves the admin API where it has an address of its own; otherwise nil.
 	adminHandler *handlerSwitch
 
-	audit  *audit.Log
-	keys   *tokens.Keys
-	usage  *clients.Usage
-	lookup *clients.Lookup
+	audit    *audit.Log
+	people   *people.People
+	keys     *tokens.Keys
+	usage    *clients.Usage
+	lookup   *clients.Lookup
+	refusals *refusals.Tally
 }
 
 // run joins the parts, opens the doors, and does the work beside the requests until background
@@ -68,7 +72,29 @@ func (p *parts) run(ctx, background context.Context) error {
 	g, background := errgroup.WithContext(background)
 	g.Go(func() error { return p.keys.Run(background) })
 	g.Go(func() error { return p.usage.Run(background) })
+	g.Go(func() error { return p.refusals.Run(background) })
+	g.Go(func() error { return p.purge(background) })
 	return g.Wait()
+}
+
+// purge takes away each hour what is no longer of use, until ctx ends. Any number of servers may.
+func (p *parts) purge(ctx context.Context) error {
+	ticker := time.NewTicker(time.Hour)
+	defer ticker.Stop()
+	for {
+		for _, purge := range []func(context.Context, time.Time) error{
+			clients.NewStore(p.db).Purge, p.people.Purge, p.refusals.Purge,
+		} {
+			if err := purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				p.log.WarnContext(ctx, "what is no longer of use was not purged, trying again in an hour", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
 }
 
 // startStore brings the schema up to date and opens the signing keys. A PostgreSQL that is away
@@ -95,6 +121,7 @@ func (p *parts) openKeys(ctx context.Context) error {
 		return err
 	}
 	p.audit = audit.NewLog(p.db, p.master.Derive("audit"))
+	p.people = people.New(p.db, p.audit)
 	p.keys = &tokens.Keys{
 		DB: p.db, Master: p.master, Schedule: tokens.DefaultSchedule, RSABits: p.config.rsaBits, Log: p.log,
 		Changed: admin.KeyChanges(p.db, p.audit),
@@ -120,6 +147,7 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 	c := p.config
 	p.lookup = clients.NewLookup(p.db, storeTimeout)
 	p.usage = clients.NewUsage(p.db, p.log)
+	p.refusals = refusals.New(p.db, p.master.Derive("error ids"), p.log)
 	algs, err := c.algsByAudience()
 	if err != nil {
 		return nil, nil, err
@@ -134,6 +162,7 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 		Alg:           tokens.Alg(c.signingAlg),
 		AudienceAlgs:  algs,
 		Used:          p.usage.Record,
+		Refused:       p.refusals.Record,
 		Ping:          p.db.Ping,
 	}
 	router := newRouter()
@@ -159,6 +188,9 @@ func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
 		Sections:  sections.NewStore(p.db),
 		Keys:      p.keys,
 		Audit:     p.audit,
+		People:    p.people,
+		Sessions:  people.NewSessions(p.people, strings.HasPrefix(p.config.issuer, "https://")),
+		Refusals:  p.refusals,
 		Issuer:    issuer,
 		Lookup:    p.lookup,
 		Audience:  p.config.adminAudience(),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/audit"
+	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/sections"
 )
@@ -24,21 +25,73 @@ const (
 // actor names who makes the request that ctx belongs to, as created_by shows it.
 func actor(ctx context.Context) string { return audit.From(ctx).Actor.String() }
 
-// authenticated lets only those through whom a token allows what they ask for.
+// authenticated lets only those through whom a token or a session allows what they ask for.
 func (h *Handler) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		client, err := h.authenticate(r)
+		ctx, who, err := h.caller(r)
 		if err != nil {
 			fail(w, r, err)
 			return
 		}
-		origin := audit.Origin{
-			Actor: audit.Actor{Kind: audit.Client, ID: client.ID}, IP: request.Address(r), RequestID: request.ID(r.Context()),
-		}
-		request.Note(r.Context(), slog.String("actor", origin.Actor.String()))
-		next.ServeHTTP(w, r.WithContext(audit.With(r.Context(), origin)))
+		request.Note(r.Context(), slog.String("actor", who.String()))
+		next.ServeHTTP(w, r.WithContext(audit.With(ctx, origin(r, who))))
 	})
 }
+
+// caller says who makes a request, and refuses whoever may not make it. Whoever sends a token is
+// asked for nothing else: a program may have a cookie without knowing.
+func (h *Handler) caller(r *http.Request) (context.Context, audit.Actor, error) {
+	signIn := r.Method == http.MethodPost && r.URL.Path == base+"/session"
+	if !signIn && (len(r.Header.Values("Authorization")) > 0 || !h.Sessions.Carried(r)) {
+		client, err := h.authenticate(r)
+		if err != nil {
+			return nil, audit.Actor{}, err
+		}
+		return r.Context(), audit.Actor{Kind: audit.Client, ID: client.ID}, nil
+	}
+	if err := sameOrigin.Check(r); err != nil {
+		return nil, audit.Actor{}, &problem{kind: insufficientScope, detail: "a page of another origin may not do this", cause: err}
+	}
+	ctx, err := h.Sessions.Load(r)
+	if err != nil {
+		return nil, audit.Actor{}, &problem{kind: unavailable, cause: err}
+	}
+	ctx = context.WithValue(ctx, userAgentKey{}, r.UserAgent())
+	if signIn {
+		return ctx, audit.Actor{Kind: audit.Nobody}, nil
+	}
+	session := people.Current(ctx)
+	if session == nil {
+		return nil, audit.Actor{}, &problem{kind: unauthenticated, header: challenge(""), detail: "the session has ended; sign in again"}
+	}
+	return ctx, session.Person.Actor(), permitted(r, &session.Person)
+}
+
+// sameOrigin keeps other origins' pages from acting in the name of whoever is signed in here.
+var sameOrigin = http.NewCrossOriginProtection()
+
+// permitted says whether the person may make the request. Whose sessions they are is for the
+// endpoints to say.
+func permitted(r *http.Request, p *people.Person) error {
+	path := strings.TrimPrefix(r.URL.Path, base)
+	own := path == "/session" || path == "/session/password"
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case own:
+		return nil
+	case p.OneTimePassword:
+		return &problem{kind: passwordChange, detail: "the password was for one time; choose another with POST " + base + "/session/password"}
+	case reads, p.Role == people.Owner, strings.HasPrefix(path, "/sessions/"):
+		return nil
+	case path == "/admins" || strings.HasPrefix(path, "/admins/"):
+		return onlyOwners
+	case p.Role == people.Admin:
+		return nil
+	}
+	return &problem{kind: insufficientScope, detail: "a viewer may look at everything and change nothing; ask an owner for the role of an admin"}
+}
+
+var onlyOwners = &problem{kind: insufficientScope, detail: "only an owner may do this"}
 
 // authenticate returns the client whose token the request carries (RFC 6750). The token, its
 // client and its key are checked as they are now, not as they were when it was issued.

@@ -70,8 +70,11 @@ func (h endpoints) UpdateCapability(ctx context.Context, req wire.UpdateCapabili
 		if err := h.Sections.UpdateCapability(ctx, c); err != nil {
 			return err
 		}
-		_, err = h.Clients.TakePermissions(ctx, c.ID, c.Actions)
-		return err
+		narrowed, err := h.Clients.TakePermissions(ctx, c.ID, c.Actions)
+		if err != nil {
+			return err
+		}
+		return h.Audit.Record(ctx, losses(narrowed)...)
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +89,10 @@ func (h endpoints) DeleteCapability(ctx context.Context, req wire.DeleteCapabili
 		if err == nil {
 			err = h.Sections.DeleteCapability(ctx, c.ID)
 		}
-		return wire.Preview{Kind: wire.PreviewKindCapability, ID: c.ID, Name: &c.Name, ClientsNarrowed: narrowed}, err
+		if err == nil {
+			err = h.Audit.Record(ctx, losses(narrowed)...)
+		}
+		return wire.Preview{Kind: wire.PreviewKindCapability, ID: c.ID, Name: &c.Name, ClientsNarrowed: narrowed.IDs()}, err
 	})
 	switch {
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
@@ -17,9 +18,19 @@ func (h endpoints) clients() resource[clients.Client, wire.Client] {
 	return resource[clients.Client, wire.Client]{
 		Handler: h.Handler, list: "clients",
 		target: clientTarget, client: func(c *clients.Client) string { return c.ID },
-		one: h.Clients.Client, page: h.Clients.Clients, show: showClient,
+		one: h.client, page: h.clientsByAge, show: showClient,
 		position: func(c *clients.Client) (time.Time, string) { return c.CreatedAt, c.ID },
 	}
+}
+
+// clientsByAge is a part of the list of clients, oldest first.
+func (h endpoints) clientsByAge(ctx context.Context, page sections.Page) ([]*clients.Client, error) {
+	q := clients.Query{Limit: page.Limit}
+	if page.AfterID != "" {
+		q.After = clients.Position{Value: strconv.FormatInt(page.After.Unix(), 10), ID: page.AfterID}
+	}
+	found, err := h.Clients.Search(ctx, q)
+	return found.Clients, err
 }
 
 func clientTarget(c *clients.Client) audit.Target {
@@ -144,15 +155,6 @@ func (h endpoints) ensureKey(ctx context.Context, alg *string) error {
 		return nil
 	}
 	return h.Keys.Ensure(ctx, tokens.Alg(*alg))
-}
-
-// ListClients answers GET /clients.
-func (h endpoints) ListClients(ctx context.Context, req wire.ListClientsRequestObject) (wire.ListClientsResponseObject, error) {
-	items, next, err := h.clients().items(ctx, pageParams{Limit: req.Params.Limit, Cursor: req.Params.Cursor})
-	if err != nil {
-		return nil, err
-	}
-	return wire.ListClients200JSONResponse{Items: items, Next: next}, nil
 }
 
 // CreateClient answers POST /clients.

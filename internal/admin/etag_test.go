@@ -65,7 +65,7 @@ func TestUseDoesNotChangeTheETag(t *testing.T) {
 		path := "/clients/" + c.ID
 		tag := w.do("GET", path, "").is(200).header.Get("ETag")
 		usage := clients.NewUsage(w.DB, slog.New(slog.DiscardHandler))
-		usage.Record(c.ID, c.Secrets[0].ID, time.Now())
+		usage.Record(c.ID, c.Secrets[0].ID, "192.0.2.1", time.Now())
 		if err := usage.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}

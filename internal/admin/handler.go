@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +17,8 @@ import (
 	"github.com/wardkey/wardkey/internal/admin/wire"
 	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/people"
+	"github.com/wardkey/wardkey/internal/refusals"
 	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
@@ -39,12 +42,18 @@ type Handler struct {
 	Sections *sections.Store
 	Keys     *tokens.Keys
 	Audit    *audit.Log
+	Refusals *refusals.Tally
+	People   *people.People
+	Sessions *people.Sessions
 	Issuer   *tokens.Issuer
 	Lookup   clientFinder
 
 	Audience  string     // of the tokens that open this API: <issuer>/admin
 	Audiences []string   // of the other tokens of this server
 	Alg       tokens.Alg // that the server signs with by default
+	// Committed is told when something was changed, before the answer says so. It may be nil.
+	Committed func(context.Context)
+
 	CursorKey []byte     // authenticates cursors; the same on every server of one database
 }
 
@@ -63,7 +72,7 @@ func (h *Handler) Register(router *mux.Router) {
 func (h *Handler) routes() http.Handler {
 	router := mux.NewRouter().SkipClean(true)
 	wire.HandlerWithOptions(
-		wire.NewStrictHandlerWithOptions(endpoints{h}, nil, wire.StrictHTTPServerOptions{
+		wire.NewStrictHandlerWithOptions(endpoints{h}, []wire.StrictMiddlewareFunc{h.committed}, wire.StrictHTTPServerOptions{
 			RequestErrorHandlerFunc:  func(w http.ResponseWriter, r *http.Request, _ error) { fail(w, r, errNoBody) },
 			ResponseErrorHandlerFunc: fail,
 		}),
@@ -77,6 +86,17 @@ func (h *Handler) routes() http.Handler {
 	refuseOtherMethods(router)
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fail(w, r, errNoPath) })
 	return router
+}
+
+// committed tells of each change that was made.
+func (h *Handler) committed(next wire.StrictHandlerFunc, _ string) wire.StrictHandlerFunc {
+	return func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error) {
+		answer, err := next(ctx, w, r, request)
+		if err == nil && r.Method != http.MethodGet && h.Committed != nil {
+			h.Committed(ctx)
+		}
+		return answer, err
+	}
 }
 
 // refuseOtherMethods answers the methods that a path has not with 405 and Allow, which mux's own
@@ -153,11 +173,13 @@ func knownCharacters(next http.Handler) http.Handler {
 // dry_run does not want to delete.
 func knownParameters(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, err := url.ParseQuery(r.URL.RawQuery)
-		delete(query, "dry_run")
-		if r.Method == http.MethodDelete && (err != nil || len(query) > 0) {
-			fail(w, r, &problem{kind: malformed, detail: "the only parameter of a DELETE is dry_run; nothing was deleted"})
-			return
+		if r.Method == http.MethodDelete {
+			known := deleteParameters(r.URL.Path)
+			query, err := url.ParseQuery(r.URL.RawQuery)
+			if name := unknownParameter(query, known); err != nil || name != "" {
+				fail(w, r, &problem{kind: malformed, detail: fmt.Sprintf("the parameters here are %s; nothing was deleted", strings.Join(known, ", "))})
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +46,7 @@ func KeyChanges(db *database.DB, log *audit.Log) func(ctx context.Context, befor
 	return func(ctx context.Context, before, after []*tokens.Key) error {
 		was, is := keysByID(before), keysByID(after)
 		var acts []audit.Act
-		for _, id := range slices.Compact(slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(was)), slices.Collect(maps.Keys(is))...)))) {
+		for _, id := range union(was, is) {
 			old, current := was[id], is[id]
 			found, err := changes(shownKey(old), shownKey(current))
 			if err != nil {

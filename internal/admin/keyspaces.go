@@ -76,8 +76,11 @@ func (h endpoints) UpdateKeyspace(ctx context.Context, req wire.UpdateKeyspaceRe
 		if err := h.Sections.UpdateKeyspace(ctx, k); err != nil {
 			return err
 		}
-		_, err = h.Clients.TakePermissions(ctx, k.ID, k.Actions)
-		return err
+		narrowed, err := h.Clients.TakePermissions(ctx, k.ID, k.Actions)
+		if err != nil {
+			return err
+		}
+		return h.Audit.Record(ctx, losses(narrowed)...)
 	})
 	if err != nil {
 		return nil, err
@@ -92,7 +95,10 @@ func (h endpoints) DeleteKeyspace(ctx context.Context, req wire.DeleteKeyspaceRe
 		if err == nil {
 			err = h.Sections.DeleteKeyspace(ctx, k.ID)
 		}
-		return wire.Preview{Kind: wire.PreviewKindKeyspace, ID: k.ID, Name: &k.Name, ClientsNarrowed: narrowed}, err
+		if err == nil {
+			err = h.Audit.Record(ctx, losses(narrowed)...)
+		}
+		return wire.Preview{Kind: wire.PreviewKindKeyspace, ID: k.ID, Name: &k.Name, ClientsNarrowed: narrowed.IDs()}, err
 	})
 	switch {
 	case err != nil:

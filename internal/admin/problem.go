@@ -12,11 +12,14 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin/wire"
 	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
@@ -94,12 +97,26 @@ func asProblem(err error) *problem {
 	if rules, ok := errors.AsType[sections.Invalid](err); ok {
 		return broken(rules)
 	}
+	if rule, ok := errors.AsType[people.Invalid](err); ok {
+		return broken(sections.Invalid{{Field: rule.Field, Detail: rule.Detail}})
+	}
+	if wait, ok := errors.AsType[people.TooSoon](err); ok {
+		return tooSoon(wait.RetryAfter)
+	}
 	switch {
-	case errors.Is(err, sections.ErrNotFound), errors.Is(err, clients.ErrNotFound),
+	case errors.Is(err, people.ErrEmailTaken):
+		return &problem{kind: taken, detail: "another admin has this e-mail"}
+	case errors.Is(err, people.ErrLastOwner):
+		return &problem{kind: lastOwner, detail: "the last owner must stay one; make somebody else an owner first"}
+	case errors.Is(err, people.ErrBusy):
+		return tooSoon(5 * time.Second)
+	case errors.Is(err, sections.ErrNotFound), errors.Is(err, clients.ErrNotFound), errors.Is(err, people.ErrNotFound),
 		errors.Is(err, clients.ErrSecretNotFound), errors.Is(err, tokens.ErrKeyNotFound):
 		return &problem{kind: notFound, detail: "there is no such thing, or no more"}
 	case errors.Is(err, sections.ErrTaken):
 		return &problem{kind: taken, detail: "the id is in use, or was once; ids are never used again, so choose another"}
+	case errors.Is(err, clients.ErrNoRotation):
+		return &problem{kind: noRotation, detail: "there are not two live secrets, so there is no rotation to take back"}
 	case errors.Is(err, clients.ErrTwoSecrets):
 		return &problem{kind: twoSecrets, detail: "delete one of the two live secrets first"}
 	case database.IsFull(err):
@@ -108,6 +125,15 @@ func asProblem(err error) *problem {
 		return &problem{kind: unavailable, cause: err}
 	}
 	return &problem{kind: internal, cause: err}
+}
+
+// tooSoon tells whoever tries passwords to wait, whether any of them was right or not.
+func tooSoon(wait time.Duration) *problem {
+	seconds := strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
+	return &problem{
+		kind: tooMany, header: http.Header{"Retry-After": {seconds}},
+		detail: "too many tries to sign in; try again in " + seconds + " seconds",
+	}
 }
 
 // broken tells of each broken rule with the member that breaks it.

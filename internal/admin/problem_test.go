@@ -22,9 +22,14 @@ func TestMethodNotAllowed(t *testing.T) {
 			"/sections": "GET, HEAD, POST", "/sections/a": "DELETE, GET, HEAD, PATCH",
 			"/keyspaces": "GET, HEAD, POST", "/keyspaces/a": "DELETE, GET, HEAD, PATCH",
 			"/capabilities": "GET, HEAD, POST", "/capabilities/a": "DELETE, GET, HEAD, PATCH",
-			"/clients": "GET, HEAD, POST", "/clients/a": "DELETE, GET, HEAD, PATCH",
+			"/clients": "DELETE, GET, HEAD, POST", "/clients/a": "DELETE, GET, HEAD, PATCH",
 			"/clients/a/secrets": "GET, HEAD, POST", "/clients/a/secrets/b": "DELETE",
-			"/signing-keys": "GET, HEAD", "/signing-keys/a": "DELETE", "/openapi.yaml": "GET, HEAD",
+			"/signing-keys": "GET, HEAD", "/signing-keys/a": "DELETE",
+			"/clients/a/revoke-tokens": "POST", "/clients/a/cancel-rotation": "POST", "/clients/a/refusals": "GET, HEAD", "/refusals": "GET, HEAD",
+			"/clients/a/secrets/b/addresses": "GET, HEAD", "/deleted-clients": "GET, HEAD", "/deleted-clients/a": "GET, HEAD",
+			"/audit-events": "GET, HEAD", "/audit-events/export": "GET, HEAD", "/audit-events/verification": "GET, HEAD",
+			"/admins": "GET, HEAD, POST", "/admins/a": "DELETE, GET, HEAD, PATCH", "/admins/a/reset-password": "POST",
+			"/sessions": "GET, HEAD", "/sessions/a": "DELETE", "/session": "DELETE, GET, HEAD, POST", "/session/password": "POST", "/openapi.yaml": "GET, HEAD",
 		} {
 			for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
 				if strings.Contains(allow, method) {

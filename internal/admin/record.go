@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/wardkey/wardkey/internal/audit"
@@ -56,6 +58,13 @@ func members(shown any) (map[string]json.RawMessage, error) {
 		}
 	}
 	return all, nil
+}
+
+// union are the keys of both maps, in order.
+func union[T any](a, b map[string]T) []string {
+	keys := append(slices.Collect(maps.Keys(a)), slices.Collect(maps.Keys(b))...)
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // record adds what was done to a thing to the audit log. Before and after are the thing as it is

@@ -50,7 +50,11 @@ func TestSecrets(t *testing.T) {
 		if err != nil || list.StatusCode() != 200 || len(list.JSON200.Items) != 2 || list.JSON200.Next != nil {
 			t.Fatalf("ListSecrets = %v, %s", err, list.Body)
 		}
-		wantJSON(t, encode(t, list.JSON200.Items), encode(t, w.read(c.ID).Secrets))
+		for i, s := range list.JSON200.Items {
+			if want := w.read(c.ID).Secrets[i]; s.ID != want.ID || s.Hint != want.Hint || s.UsesLastDay != 0 || s.AddressesLastDay != 0 {
+				t.Errorf("secret %d = %+v, want %+v", i, s, want)
+			}
+		}
 
 		first := "/clients/" + c.ID + "/secrets/" + c.Secrets[0].ID
 		var p adminclient.Preview

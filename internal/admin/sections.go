@@ -80,7 +80,10 @@ func (h endpoints) DeleteSection(ctx context.Context, req wire.DeleteSectionRequ
 		if err == nil {
 			err = h.Sections.DeleteSection(ctx, s.ID)
 		}
-		return wire.Preview{Kind: wire.PreviewKindSection, ID: s.ID, Name: &s.Name, ClientsNarrowed: narrowed, ClientsDeleted: deleted}, err
+		if err == nil {
+			err = h.Audit.Record(ctx, append(losses(narrowed), deletions(deleted)...)...)
+		}
+		return wire.Preview{Kind: wire.PreviewKindSection, ID: s.ID, Name: &s.Name, ClientsNarrowed: narrowed.IDs(), ClientsDeleted: deleted.IDs()}, err
 	})
 	switch {
 	case err != nil:

@@ -21,6 +21,8 @@ import (
 	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/databasetest"
+	"github.com/wardkey/wardkey/internal/people"
+	"github.com/wardkey/wardkey/internal/refusals"
 	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
@@ -52,12 +54,13 @@ func newWorld(t *testing.T, db *database.DB, master tokens.MasterKey) *world {
 	log := &buffer{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	events := audit.NewLog(db, master.Derive("audit"))
+	persons := people.New(db, events)
 	keys := &tokens.Keys{DB: db, Master: master, Schedule: tokens.DefaultSchedule, RSABits: 2048, Log: logger, Changed: admin.KeyChanges(db, events)}
 	if err := keys.Start(t.Context(), tokens.ES256); err != nil {
 		t.Fatalf("start the signing keys: %v", err)
 	}
 	w := &world{t: t, log: log, Handler: &admin.Handler{
-		DB: db, Audit: events, Clients: clients.NewStore(db), Sections: sections.NewStore(db), Keys: keys,
+		DB: db, Audit: events, People: persons, Sessions: people.NewSessions(persons, true), Refusals: refusals.New(db, master.Derive("error ids"), logger), Clients: clients.NewStore(db), Sections: sections.NewStore(db), Keys: keys,
 		Issuer: &tokens.Issuer{URL: issuer, Keys: keys}, Lookup: clients.NewLookup(db, 10*time.Second),
 		Audience: audience, Audiences: []string{issuer, "https://api.example"}, Alg: tokens.ES256, CursorKey: master.Derive("cursors"),
 	}}
