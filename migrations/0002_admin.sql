@@ -40,7 +40,7 @@ INSERT INTO audit_head (id, seq, hash, seal) VALUES (1, 0, '', '');
 -- What a POST with an Idempotency-Key made, so that a retry does not make it twice.
 CREATE TABLE idempotency_keys (
     actor      TEXT   NOT NULL,
-    key_hash   TEXT   NOT NULL, -- SHA-256, base64url
+    key_hash   TEXT   NOT NULL, -- HMAC-SHA256, base64url
     operation  TEXT   NOT NULL, -- method and path
     body_hash  TEXT   NOT NULL,
     made       TEXT   NOT NULL, -- the id of what was made
@@ -99,7 +99,7 @@ CREATE INDEX secret_activity_by_hour ON secret_activity (hour);
 CREATE TABLE refusals (
     bucket    TEXT   NOT NULL PRIMARY KEY, -- a hash of the next six; error_ids lead to it
     client_id TEXT   NOT NULL, -- '' for an id that no client has or had
-    id_hash   TEXT   NOT NULL, -- SHA-256 of the client_id as sent, hex; '' for none
+    id_hash   TEXT   NOT NULL, -- SHA-256 of the client_id as sent, without blanks around it, hex; '' for none
     cause     TEXT   NOT NULL,
     detail    TEXT   NOT NULL,
     address   TEXT   NOT NULL,
@@ -108,32 +108,32 @@ CREATE TABLE refusals (
     first_at  BIGINT NOT NULL,
     last_at   BIGINT NOT NULL
 );
-CREATE INDEX refusals_by_client ON refusals (client_id, last_at);
 CREATE INDEX refusals_by_id ON refusals (id_hash, last_at);
 CREATE INDEX refusals_by_time ON refusals (last_at, bucket);
 
--- What clients are searched and sorted by, in narrow rows that are quick to go through. The three
--- sets of signs have a bit for each two neighbouring characters of the text or the id, so that
--- most rows need not be compared (clients.signs); -1 has every bit.
+-- What clients are searched and sorted by, in narrow rows that are quick to go through. The signs
+-- have a bit for each two or three neighbouring bytes of the text or the id, so that most rows
+-- need not be compared (clients.signs); -1 has every bit.
 CREATE TABLE client_search (
     client_id    TEXT    NOT NULL PRIMARY KEY REFERENCES clients (id) ON DELETE CASCADE,
     created_at   BIGINT  NOT NULL,
     expires_at   BIGINT  NOT NULL, -- the greatest BIGINT for never, so that it comes last
     disabled     BOOLEAN NOT NULL,
     all_sections BOOLEAN NOT NULL,
-    signs        BIGINT  NOT NULL,
+    pair_signs   BIGINT  NOT NULL,
+    triple_signs BIGINT  NOT NULL,
     more_signs   BIGINT  NOT NULL,
     id_signs     BIGINT  NOT NULL,
     name         TEXT    NOT NULL, -- folded
     text         TEXT    NOT NULL  -- name and description, folded
 );
-INSERT INTO client_search (client_id, created_at, expires_at, disabled, all_sections, signs, more_signs, id_signs, name, text)
-    SELECT id, created_at, CASE expires_at WHEN 0 THEN 9223372036854775807 ELSE expires_at END, disabled, all_sections, -1, -1, -1,
+INSERT INTO client_search (client_id, created_at, expires_at, disabled, all_sections, pair_signs, triple_signs, more_signs, id_signs, name, text)
+    SELECT id, created_at, CASE expires_at WHEN 0 THEN 9223372036854775807 ELSE expires_at END, disabled, all_sections, -1, -1, -1, -1,
         lower(name), lower(name || ' ' || description) FROM clients;
 CREATE INDEX client_search_by_age ON client_search (created_at, client_id);
 CREATE INDEX client_search_by_name ON client_search (name, client_id);
 CREATE INDEX client_search_by_expiry ON client_search (expires_at, client_id);
-CREATE INDEX client_search_by_signs ON client_search (signs, more_signs, id_signs, client_id);
+CREATE INDEX client_search_by_signs ON client_search (pair_signs, triple_signs, more_signs, id_signs, client_id);
 CREATE INDEX client_search_with_all_sections ON client_search (client_id) WHERE all_sections;
 CREATE INDEX client_search_disabled ON client_search (client_id) WHERE disabled;
 

@@ -9,10 +9,13 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
+	versions "github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
 )
 
@@ -27,6 +30,59 @@ const (
 	SQLite   = goose.DialectSQLite3
 	Postgres = goose.DialectPostgres
 )
+
+// A Step is one file of the schema.
+type Step struct {
+	Version int64
+	Name    string
+	Applied bool
+}
+
+// A Schema is how far a database is.
+type Schema struct {
+	Version int64  // that it has, 0 for none; it may be newer than this program
+	Steps   []Step // that this program knows
+}
+
+// Latest is the version that this program brings a database to.
+func (s Schema) Latest() int64 { return s.Steps[len(s.Steps)-1].Version }
+
+// Pending are the steps that a database lacks.
+func (s Schema) Pending() []Step {
+	return slices.DeleteFunc(slices.Clone(s.Steps), func(step Step) bool { return step.Applied })
+}
+
+// Status says how far db is, and changes nothing.
+func Status(ctx context.Context, db *sql.DB, dialect Dialect) (schema Schema, err error) {
+	provider, err := goose.NewProvider(dialect, db, files)
+	if err != nil {
+		return schema, fmt.Errorf("migrations: %w", err)
+	}
+	for _, source := range provider.ListSources() {
+		schema.Steps = append(schema.Steps, Step{Version: source.Version, Name: source.Path})
+	}
+	store, err := versions.NewStore(dialect, goose.DefaultTablename)
+	if err != nil {
+		return schema, fmt.Errorf("migrations: %w", err)
+	}
+	// The provider's own status would make the table.
+	if table, ok := store.(versions.StoreExtender); ok {
+		if exists, err := table.TableExists(ctx, db); err != nil || !exists {
+			return schema, err
+		}
+	}
+	if schema.Version, err = store.GetLatestVersion(ctx, db); err != nil {
+		return schema, fmt.Errorf("read the version of the schema: %w", err)
+	}
+	for i := range schema.Steps {
+		applied, err := store.GetMigration(ctx, db, schema.Steps[i].Version)
+		if err != nil && !errors.Is(err, versions.ErrVersionNotFound) {
+			return schema, fmt.Errorf("read the version of the schema: %w", err)
+		}
+		schema.Steps[i].Applied = err == nil && applied.IsApplied
+	}
+	return schema, nil
+}
 
 // Apply brings db to the newest schema. It does nothing if db is there already.
 func Apply(ctx context.Context, db *sql.DB, dialect Dialect) error {

@@ -47,7 +47,7 @@ func (h *Handler) caller(r *http.Request) (context.Context, audit.Actor, error) 
 		if err != nil {
 			return nil, audit.Actor{}, err
 		}
-		return r.Context(), audit.Actor{Kind: audit.Client, ID: client.ID}, nil
+		return h.named(r, client)
 	}
 	if err := sameOrigin.Check(r); err != nil {
 		return nil, audit.Actor{}, &problem{kind: insufficientScope, detail: "a page of another origin may not do this", cause: err}
@@ -65,6 +65,20 @@ func (h *Handler) caller(r *http.Request) (context.Context, audit.Actor, error) 
 		return nil, audit.Actor{}, &problem{kind: unauthenticated, header: challenge(""), detail: "the session has ended; sign in again"}
 	}
 	return ctx, session.Person.Actor(), permitted(r, &session.Person)
+}
+
+// named is a client as the audit log names it. What only reads is not recorded, and needs no name.
+func (h *Handler) named(r *http.Request, client *clients.Client) (context.Context, audit.Actor, error) {
+	actor := audit.Actor{Kind: audit.Client, ID: client.ID}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return r.Context(), actor, nil
+	}
+	whole, err := h.Clients.Client(r.Context(), client.ID)
+	if err != nil {
+		return nil, actor, &problem{kind: unavailable, cause: err} // or it was deleted this very moment
+	}
+	actor.Name = whole.Name
+	return r.Context(), actor, nil
 }
 
 // sameOrigin keeps other origins' pages from acting in the name of whoever is signed in here.

@@ -18,8 +18,8 @@ const (
 	invalidToken = `Bearer realm="wardkey", error="invalid_token"`
 )
 
-// operations are one of each kind that a token is needed for, and what is not there at all.
-var operations = []struct{ method, path string }{
+// requests are one of each kind that a token is needed for, and what is not there at all.
+var requests = []struct{ method, path string }{
 	{"GET", "/sections"},
 	{"GET", "/clients/x"},
 	{"HEAD", "/clients"},
@@ -78,7 +78,7 @@ func TestUnauthenticated(t *testing.T) {
 			t.Run(tt.what, func(t *testing.T) {
 				w := *w
 				w.t = t
-				for _, op := range operations {
+				for _, op := range requests {
 					a := w.do(op.method, op.path, "", "Authorization", tt.header)
 					if op.method == "HEAD" {
 						a.body = nil
@@ -145,7 +145,7 @@ func TestScope(t *testing.T) {
 				w := *w
 				w.t = t
 				w.raw = w.token(w.client(tt.what, tt.held...), tt.scope)
-				for _, op := range operations {
+				for _, op := range requests {
 					a := w.do(op.method, op.path, "")
 					reads := op.method == "GET" || op.method == "HEAD"
 					refused := reads && !tt.read || !reads && !tt.write

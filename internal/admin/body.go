@@ -35,7 +35,7 @@ var mediaTypes = map[string]struct {
 
 // readBody lets a request with a body through if that is one JSON value, within limits, in which
 // no member stands twice. The body is read whole before anything is done.
-func readBody(next http.Handler) http.Handler {
+func (h *Handler) readBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := mediaTypes[r.Method]; !ok {
 			next.ServeHTTP(w, r) // nobody reads the body of other methods
@@ -49,7 +49,7 @@ func readBody(next http.Handler) http.Handler {
 			fail(w, r, bodyProblem(err))
 			return
 		}
-		if r, err = withAttempt(r.WithContext(r.Context()), body); err != nil {
+		if r, err = h.withAttempt(r.WithContext(r.Context()), body); err != nil {
 			fail(w, r, err)
 			return
 		}

@@ -54,7 +54,7 @@ type Handler struct {
 	// Committed is told when something was changed, before the answer says so. It may be nil.
 	Committed func(context.Context)
 
-	CursorKey []byte     // authenticates cursors; the same on every server of one database
+	CursorKey []byte // authenticates cursors; the same on every server of one database
 }
 
 // endpoints are a Handler's operations, as the generated code calls them: past the token check.
@@ -79,7 +79,7 @@ func (h *Handler) routes() http.Handler {
 		wire.GorillaServerOptions{
 			BaseURL:          base,
 			BaseRouter:       router,
-			Middlewares:      []wire.MiddlewareFunc{readBody, knownParameters, knownCharacters}, // the last runs first
+			Middlewares:      []wire.MiddlewareFunc{h.readBody, knownParameters, knownCharacters}, // the last runs first
 			ErrorHandlerFunc: badParameter,
 		})
 	router.HandleFunc(base+"/openapi.yaml", describe).Methods(http.MethodGet)

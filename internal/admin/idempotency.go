@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
@@ -32,14 +33,16 @@ func operation(ctx context.Context) string {
 // keepFor is how long an Idempotency-Key is remembered.
 const keepFor = 24 * time.Hour
 
-// hashed is how texts are kept that only need to be known again.
-func hashed(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+// hashed is how texts are kept that only need to be known again. A body may hold a password, so
+// whoever has the database alone must not be able to try some.
+func hashed(key []byte, text string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("idempotency " + text))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // withAttempt notes the Idempotency-Key of a POST, whose body was read.
-func withAttempt(r *http.Request, body []byte) (*http.Request, error) {
+func (h *Handler) withAttempt(r *http.Request, body []byte) (*http.Request, error) {
 	keys := r.Header.Values("Idempotency-Key")
 	if len(keys) == 0 || r.Method != http.MethodPost {
 		return r, nil
@@ -47,7 +50,7 @@ func withAttempt(r *http.Request, body []byte) (*http.Request, error) {
 	if len(keys) > 1 || keys[0] == "" || len(keys[0]) > 255 {
 		return r, &problem{kind: malformed, detail: "the Idempotency-Key must be one text of 1 to 255 characters"}
 	}
-	a := &attempt{key: hashed(keys[0]), operation: r.Method + " " + r.URL.Path, body: hashed(string(body))}
+	a := &attempt{key: hashed(h.CursorKey, keys[0]), operation: r.Method + " " + r.URL.Path, body: hashed(h.CursorKey, string(body))}
 	return r.WithContext(context.WithValue(r.Context(), attemptKey{}, a)), nil
 }
 

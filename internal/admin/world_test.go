@@ -40,7 +40,9 @@ type world struct {
 	url  string // of the API
 	log  *buffer
 	root *clients.Client
-	raw  string // a token of root
+
+	raw    string // a token of root, which requests carry
+	cookie string // of a session, which requests carry instead if it is not ""
 }
 
 // each runs a test in a world on each engine.
@@ -70,7 +72,8 @@ func newWorld(t *testing.T, db *database.DB, master tokens.MasterKey) *world {
 	return w
 }
 
-// serve starts a server with the world's handler inside of others, and returns the address of its API.
+// serve starts a server with the world's handler inside of others, and returns the address of its
+// API. Its answers are held to the document.
 func (w *world) serve(around ...func(http.Handler) http.Handler) string {
 	router := mux.NewRouter().SkipClean(true) // as the server has it
 	w.Register(router)
@@ -78,7 +81,7 @@ func (w *world) serve(around ...func(http.Handler) http.Handler) string {
 	for _, wrap := range around {
 		root = wrap(root)
 	}
-	server := httptest.NewServer(request.Wrap(slog.New(slog.NewTextHandler(w.log, nil)), root))
+	server := httptest.NewServer(theDocument().checked(w.t, request.Wrap(slog.New(slog.NewTextHandler(w.log, nil)), root)))
 	w.t.Cleanup(server.Close)
 	return server.URL + "/admin/v1"
 }
@@ -155,14 +158,18 @@ func (w *world) do(method, path, body string, headers ...string) *answer {
 	return w.send(r)
 }
 
-// request is one with the root token and without a body.
+// request is one with the root token, or the cookie, and without a body.
 func (w *world) request(method, path string) *http.Request {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+w.raw)
+	if w.cookie != "" {
+		r.Header.Set("Cookie", w.cookie)
+	} else {
+		r.Header.Set("Authorization", "Bearer "+w.raw)
+	}
 	return r
 }
 

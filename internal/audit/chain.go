@@ -27,6 +27,10 @@ func mac(key []byte, what string, seq int64, hash string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Pseudonym stands for a text that must be known again and not be read, nor guessed from the
+// database alone.
+func (l *Log) Pseudonym(text string) string { return mac(l.key, "pseudonym", 0, text) }
+
 // What is sealed.
 const (
 	sealedEvent = "event"

@@ -2,9 +2,7 @@ package people
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -29,9 +27,8 @@ type subject struct {
 
 // accountSubject is a folded e-mail, whether anybody has it or not. People type passwords where
 // the e-mail belongs, so the text itself is not kept.
-func accountSubject(email string) subject {
-	sum := sha256.Sum256([]byte(email))
-	return subject{"account " + hex.EncodeToString(sum[:]), longestAccount}
+func (p *People) accountSubject(email string) subject {
+	return subject{"account " + p.log.Pseudonym(email), longestAccount}
 }
 
 // addressSubject is an IPv4 address, or the IPv6 network of which one subscriber has all addresses.

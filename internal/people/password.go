@@ -115,10 +115,10 @@ const (
 	sumLength  = 32
 )
 
-// newHasher returns one whose hashes take twice the least that OWASP advises for that memory, and
+// newHasher returns one whose hashes take more than twice what OWASP asks for with that memory, and
 // 50 to 150 ms of a processor.
 func newHasher() *hasher {
-	return &hasher{cost: cost{memory: 19 << 10, passes: 4, lanes: 1}, derive: argon, turns: newTurns()}
+	return &hasher{cost: cost{memory: 19 << 10, passes: 5, lanes: 1}, derive: argon, turns: newTurns()}
 }
 
 func argon(password, salt []byte, c cost, length int) []byte {

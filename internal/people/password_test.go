@@ -16,7 +16,7 @@ import (
 func TestHashes(t *testing.T) {
 	h := newHasher()
 	hash := h.hash("correct horse")
-	if !strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=4,p=1$") {
+	if !strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=5,p=1$") {
 		t.Errorf("hash = %q, want a PHC string of argon2id", hash)
 	}
 	h.cost = cheap

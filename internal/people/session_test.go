@@ -50,7 +50,7 @@ func TestSession(t *testing.T) {
 		if len(x.ID) != 26 || x.Person.Email != "ann@example.com" || x.IP != home || x.UserAgent != "Browser/1 "+strings.Repeat("å", 190) {
 			t.Errorf("the session is %+v", x)
 		}
-		if !x.SeenAt.Equal(x.CreatedAt) || x.ExpiresAt.Sub(x.CreatedAt) != idle || !x.Person.LastSignInAt.Equal(x.CreatedAt) {
+		if !x.SeenAt.Equal(x.CreatedAt) || x.ExpiresAt.Sub(x.CreatedAt) != time.Hour || !x.Person.LastSignInAt.Equal(x.CreatedAt) {
 			t.Errorf("the session is from %s, seen at %s, until %s", x.CreatedAt, x.SeenAt, x.ExpiresAt)
 		}
 		if _, got := w.load(t, in.Cookie); got == nil || *got != *x {
@@ -175,25 +175,25 @@ func TestSessionTimes(t *testing.T) {
 		w := newWorld(databasetest.SQLite(t))
 		w.make(t, "ann@example.com", Owner)
 		in := w.begin(t, t.Context())
-		time.Sleep(idle - time.Second)
+		time.Sleep(time.Hour - time.Second)
 		if _, session := w.load(t, in.Cookie); session == nil {
 			t.Error("a session that was not used for less than an hour is over")
 		}
-		time.Sleep(idle)
+		time.Sleep(time.Hour)
 		if _, session := w.load(t, in.Cookie); session != nil {
 			t.Errorf("a session that was not used for an hour goes on: %+v", session)
 		}
 
 		in = w.begin(t, t.Context())
 		begin := time.Now()
-		for time.Since(begin) < lifetime-30*time.Minute {
+		for time.Since(begin) < 11*time.Hour+30*time.Minute {
 			time.Sleep(30 * time.Minute)
-			if _, session := w.load(t, in.Cookie); time.Since(begin) < lifetime && session == nil {
+			if _, session := w.load(t, in.Cookie); time.Since(begin) < 12*time.Hour && session == nil {
 				t.Fatalf("a session in use is over after %s", time.Since(begin))
 			}
 		}
 		time.Sleep(29*time.Minute + 58*time.Second)
-		if _, session := w.load(t, in.Cookie); session == nil || session.ExpiresAt.After(begin.Add(lifetime)) {
+		if _, session := w.load(t, in.Cookie); session == nil || session.ExpiresAt.After(begin.Add(12*time.Hour)) {
 			t.Errorf("just before its end: %+v", session)
 		}
 		time.Sleep(2 * time.Second)
@@ -210,7 +210,7 @@ func TestSeen(t *testing.T) {
 		in := w.begin(t, t.Context())
 		back := func(seen time.Duration) int64 {
 			at := time.Now().Add(-seen).Unix()
-			w.exec(t, `UPDATE sessions SET seen_at = $1, expires_at = $2`, at, at+int64(idle/time.Second))
+			w.exec(t, `UPDATE sessions SET seen_at = $1, expires_at = $2`, at, at+3600)
 			return at
 		}
 		at := back(50 * time.Second)
@@ -223,7 +223,7 @@ func TestSeen(t *testing.T) {
 		stored, err := w.sessions.Session(t.Context(), in.Session.ID)
 		must(t, err)
 		for _, x := range []*Session{session, stored} {
-			if since := time.Since(x.SeenAt); since > 30*time.Second || x.ExpiresAt.Sub(x.SeenAt) < idle-2*time.Second {
+			if since := time.Since(x.SeenAt); since > 30*time.Second || x.ExpiresAt.Sub(x.SeenAt) < time.Hour-2*time.Second {
 				t.Errorf("seen %s ago, until %s after", since, x.ExpiresAt.Sub(x.SeenAt))
 			}
 		}

@@ -33,7 +33,7 @@ func (p *People) signIn(ctx context.Context, a Attempt, now time.Time, then func
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	account, address := accountSubject(email), addressSubject(a.Address)
+	account, address := p.accountSubject(email), addressSubject(a.Address)
 	v, err := p.try(ctx, []subject{account, address}, hash, a.Password, now)
 	if _, early := errors.AsType[TooSoon](err); early {
 		return cmp.Or(p.refuse(ctx, []subject{account, address}, x, now), err)

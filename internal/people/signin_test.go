@@ -100,8 +100,10 @@ func TestSubjects(t *testing.T) {
 			t.Errorf("addressSubject(%q) = %q; want %q", tt.address, got, tt.want)
 		}
 	}
-	if key := accountSubject("ann@example.com").key; strings.Contains(key, "ann") || key == accountSubject("bo@example.com").key {
-		t.Errorf("accountSubject = %q", key)
+	p, other := New(nil, audit.NewLog(nil, []byte("key"))), New(nil, audit.NewLog(nil, []byte("another key")))
+	key := p.accountSubject("ann@example.com").key
+	if strings.Contains(key, "ann") || key == p.accountSubject("bo@example.com").key || key == other.accountSubject("ann@example.com").key {
+		t.Errorf("accountSubject = %q, which must differ by e-mail and by key", key)
 	}
 }
 
@@ -151,6 +153,22 @@ func TestWaits(t *testing.T) {
 	})
 }
 
+// Waits are kept in whole seconds, and are never shorter than they should be.
+func TestWaitsFromTheMiddleOfASecond(t *testing.T) {
+	each(t, func(t *testing.T, w world) {
+		now := noon.Add(900 * time.Millisecond)
+		for range 6 {
+			_ = w.tryToSignIn(t.Context(), "ann@example.com", "wrong", home, now)
+		}
+		if err := w.tryToSignIn(t.Context(), "ann@example.com", "wrong", home, now.Add(time.Second-1)); !errors.Is(err, TooSoon{time.Second}) {
+			t.Errorf("before the second is over: %v; want TooSoon", err)
+		}
+		if err := w.tryToSignIn(t.Context(), "ann@example.com", "wrong", home, noon.Add(2*time.Second)); !errors.Is(err, ErrSignIn) {
+			t.Errorf("afterwards: %v; want ErrSignIn", err)
+		}
+	})
+}
+
 func always(text string) func(int) string { return func(int) string { return text } }
 
 // numbered is text with a number in place of its #.
@@ -187,7 +205,7 @@ func TestSuccessForgets(t *testing.T) {
 			must(t, err)
 			return all[0]
 		}
-		account, address := accountSubject("ann@example.com"), addressSubject(home)
+		account, address := w.accountSubject("ann@example.com"), addressSubject(home)
 		must(t, w.tryToSignIn(t.Context(), "ann@example.com", annsPassword, home, noon))
 		if n := w.count(t, `SELECT count(*) FROM sign_in_failures`); n != 0 {
 			t.Errorf("%d subjects failed; want none", n)
@@ -276,13 +294,10 @@ func TestRefusalsAtOnceAreRecordedOnce(t *testing.T) {
 // A hash of another cost is written anew when its password was right, and only then.
 func TestHashesAreRaised(t *testing.T) {
 	each(t, func(t *testing.T, w world) {
-		w.make(t, "ann@example.com", Owner)
+		ann := w.make(t, "ann@example.com", Owner)
 		raised := w.another()
 		raised.hashes.cost = cost{memory: 16, passes: 2, lanes: 1}
-		hash := func() (text string) {
-			must(t, w.db.QueryRow(t.Context(), `SELECT password_hash FROM admins`).Scan(&text))
-			return text
-		}
+		hash := func() string { return w.hashOf(t, ann.ID) }
 		before := hash()
 		_ = raised.tryToSignIn(t.Context(), "ann@example.com", "wrong", home, noon)
 		if got := hash(); got != before {
@@ -299,19 +314,29 @@ func TestHashesAreRaised(t *testing.T) {
 // Whoever gave the right password when it was taken away, or its owner, is not let in.
 func TestChangedWhileChecked(t *testing.T) {
 	each(t, func(t *testing.T, w world) {
-		ann := w.make(t, "ann@example.com", Owner)
-		w.make(t, "bo@example.com", Owner)
 		derive := w.hashes.derive
 		for name, statement := range map[string]string{
 			"another password": `UPDATE admins SET password_hash = 'x' WHERE id = $1`,
 			"removed":          `DELETE FROM admins WHERE id = $1`,
 		} {
+			w.exec(t, `DELETE FROM admins`)
+			w.hashes.derive = derive
+			ann := w.make(t, "ann@example.com", Owner)
+			change := PasswordChange{PersonID: ann.ID, Current: annsPassword, New: "another good one"}
+			hash := w.hashOf(t, ann.ID)
 			w.hashes.derive = func(password, salt []byte, c cost, length int) []byte {
 				w.exec(t, statement, ann.ID)
 				return derive(password, salt, c, length)
 			}
 			if err := w.tryToSignIn(t.Context(), "ann@example.com", annsPassword, home, noon); !errors.Is(err, ErrSignIn) {
 				t.Errorf("%s: SignIn = %v; want ErrSignIn", name, err)
+			}
+			if name == "removed" {
+				continue
+			}
+			w.exec(t, `UPDATE admins SET password_hash = $1`, hash)
+			if err := w.ChangePassword(t.Context(), change, noon); !errors.Is(err, ErrWrongPassword) {
+				t.Errorf("%s: ChangePassword = %v; want ErrWrongPassword", name, err)
 			}
 		}
 	})

@@ -69,7 +69,13 @@ func (w world) read(t *testing.T, id string) Person {
 	return *x
 }
 
-// try signs in, and begins no session.
+func (w world) hashOf(t *testing.T, id string) (hash string) {
+	t.Helper()
+	must(t, w.db.QueryRow(t.Context(), `SELECT password_hash FROM admins WHERE id = $1`, id).Scan(&hash))
+	return hash
+}
+
+// tryToSignIn signs in, and begins no session.
 func (w world) tryToSignIn(ctx context.Context, email, password, address string, now time.Time) error {
 	a := Attempt{Email: email, Password: password, Address: address}
 	return w.signIn(ctx, a, now, func(context.Context, *Person) error { return nil })
