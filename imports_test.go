@@ -34,7 +34,7 @@ var allowed = map[string]string{
 	"internal/admin/wire":        "github.com/gorilla/mux github.com/oapi-codegen/runtime",
 	"internal/admin/adminclient": "github.com/oapi-codegen/runtime",
 	"internal/web":               "clients sections internal/admin internal/request github.com/gorilla/mux",
-	"cmd/wardkey": "clients sections tokens oauth verify internal/admin internal/admin/adminclient internal/audit internal/database internal/people internal/refusals internal/request internal/web " +
+	"cmd/wardkey": "clients sections tokens oauth verify migrations internal/admin internal/admin/adminclient internal/audit internal/database internal/people internal/refusals internal/request internal/web " +
 		"github.com/gorilla/mux github.com/spf13 golang.org/x/sync golang.org/x/term",
 }
 

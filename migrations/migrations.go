@@ -65,11 +65,8 @@ func Status(ctx context.Context, db *sql.DB, dialect Dialect) (schema Schema, er
 	if err != nil {
 		return schema, fmt.Errorf("migrations: %w", err)
 	}
-	// The provider's own status would make the table.
-	if table, ok := store.(versions.StoreExtender); ok {
-		if exists, err := table.TableExists(ctx, db); err != nil || !exists {
-			return schema, err
-		}
+	if begun, err := begun(ctx, db, store); err != nil || !begun {
+		return schema, err
 	}
 	if schema.Version, err = store.GetLatestVersion(ctx, db); err != nil {
 		return schema, fmt.Errorf("read the version of the schema: %w", err)
@@ -82,6 +79,18 @@ func Status(ctx context.Context, db *sql.DB, dialect Dialect) (schema Schema, er
 		schema.Steps[i].Applied = err == nil && applied.IsApplied
 	}
 	return schema, nil
+}
+
+// begun says whether db has a schema at all. The provider would make its table to find out.
+func begun(ctx context.Context, db *sql.DB, store versions.Store) (bool, error) {
+	if table, ok := store.(versions.StoreExtender); ok {
+		if exists, err := table.TableExists(ctx, db); !errors.Is(err, errors.ErrUnsupported) {
+			return exists, err
+		}
+	}
+	// SQLite cannot be asked otherwise. Where there is a table, it has this row.
+	_, err := store.GetMigration(ctx, db, 0)
+	return err == nil, db.PingContext(ctx)
 }
 
 // Apply brings db to the newest schema. It does nothing if db is there already.

@@ -132,7 +132,7 @@ func TestBoundsAtTheHour(t *testing.T) {
 	for i := range 1000 {
 		tally.Record(stranger(fmt.Sprint("id ", i), "192.0.2.1", noon.Add(time.Duration(i%2)*time.Hour)))
 	}
-	if n := len(tally.made()); n != 2*(maxIDs+1) {
+	if n := len(tally.pending); n != 2*(maxIDs+1) {
 		t.Errorf("%d rows in two hours, want %d", n, 2*(maxIDs+1))
 	}
 }

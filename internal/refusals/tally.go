@@ -90,30 +90,19 @@ func isClientID(id string) bool {
 	return err == nil && parsed.String() == id
 }
 
-// Run writes once a second until ctx ends, and then what is left. Once an hour it forgets what is
-// too old.
+// Run writes once a second until ctx ends, and then what is left.
 func (t *Tally) Run(ctx context.Context) error {
-	second, hour := time.NewTicker(time.Second), time.NewTicker(time.Hour)
-	defer second.Stop()
-	defer hour.Stop()
-	t.purge(ctx)
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return t.flushInTime(context.WithoutCancel(ctx))
-		case <-hour.C:
-			t.purge(ctx)
-		case <-second.C:
+		case <-ticker.C:
 			if err := t.flushInTime(ctx); err != nil && ctx.Err() == nil {
 				t.log.WarnContext(ctx, "refused token requests not written, trying again", "err", err)
 			}
 		}
-	}
-}
-
-func (t *Tally) purge(ctx context.Context) {
-	if err := t.Purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
-		t.log.WarnContext(ctx, "old refused token requests not deleted, trying again in an hour", "err", err)
 	}
 }
 
