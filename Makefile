@@ -16,6 +16,10 @@ run: build ## start a server to play with, and print a curl that gets a token
 build: ## build bin/wardkey, one static binary
 	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/wardkey ./cmd/wardkey
 
+.PHONY: man
+man: build ## write the manual pages to bin/man
+	./bin/wardkey man bin/man
+
 .PHONY: check
 check: ## test on SQLite alone: installs nothing, takes seconds
 	go test ./...
@@ -33,6 +37,10 @@ test-needs:
 lint: ## run the linters
 	go vet ./...
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
+
+.PHONY: lint-api
+lint-api: ## lint the description of the admin API; needs Node.js
+	cd internal/admin && REDOCLY_TELEMETRY=off npx --yes @redocly/cli@2.77.0 lint --config redocly.yaml openapi.yaml
 
 .PHONY: generate
 generate: ## write the generated code again

@@ -57,8 +57,8 @@ func editActionsCommand[T any](c *cli, k *kind[T], actions func(T) []string) *co
 	}
 	cmd.Flags().StringSliceVar(&add, "add-action", nil, "an action more; may repeat")
 	cmd.Flags().StringSliceVar(&remove, "remove-action", nil, "an action less; may repeat")
-	cmd.Flags().BoolVarP(&agreed.yes, "yes", "y", false, "do not ask")
-	return cmd
+	agreed.yesFlag(cmd)
+	return completeArg(c, cmd, k)
 }
 
 // edited is a list with some items more and some less. What is not there cannot be removed: it was

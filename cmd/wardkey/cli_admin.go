@@ -44,7 +44,7 @@ func (p *profile) admin() (*adminAPI, error) {
 	}
 	api := &adminAPI{remote: remote, who: credentials{p.ClientID, p.ClientSecret}}
 	api.API, err = adminclient.NewClient(remote.adminURL+"/admin/v1",
-		adminclient.WithHTTPClient(remote), adminclient.WithRequestEditorFn(api.authorize))
+		adminclient.WithHTTPClient(onceSender{remote}), adminclient.WithRequestEditorFn(api.authorize))
 	return api, err
 }
 
@@ -93,7 +93,7 @@ func fetch[T any](resp *http.Response, err error) (T, string, error) {
 	case resp.StatusCode == http.StatusNoContent:
 		return v, "", nil
 	case kind == "application/problem+json":
-		return v, "", problemOf(body, resp.StatusCode)
+		return v, "", problemOf(resp, body)
 	case kind != "application/json" || resp.StatusCode >= 300:
 		return v, "", fmt.Errorf("there is no admin API at %s://%s: it answers %s", resp.Request.URL.Scheme, resp.Request.URL.Host, clean(resp.Status))
 	}
@@ -104,12 +104,15 @@ func fetch[T any](resp *http.Response, err error) (T, string, error) {
 }
 
 // A refusal is a problem that the admin API answers with.
-type refusal struct{ adminclient.Problem }
+type refusal struct {
+	adminclient.Problem
+	path string // of the request
+}
 
-func problemOf(body []byte, status int) error {
-	r := &refusal{}
+func problemOf(resp *http.Response, body []byte) error {
+	r := &refusal{path: resp.Request.URL.Path}
 	if err := json.Unmarshal(body, &r.Problem); err != nil {
-		return fmt.Errorf("the server answers %d, and not why", status)
+		return fmt.Errorf("the server answers %d, and not why", resp.StatusCode)
 	}
 	return r
 }
@@ -125,6 +128,8 @@ func (r *refusal) Error() string {
 	switch {
 	case r.Type == "urn:wardkey:problem:precondition-failed":
 		return "somebody changed it in the meantime; look at it again and repeat"
+	case r.Type == "urn:wardkey:problem:already-done":
+		return r.alreadyDone()
 	case len(r.Errors) == 1:
 		return told(r.Errors[0])
 	case len(r.Errors) > 1:
@@ -149,6 +154,7 @@ var members = map[string]string{
 	"sections": "--section", "permissions": "--allow", "audiences": "--audience", "description": "--description",
 	"token_lifetime": "--token-lifetime", "signing_alg": "--signing-alg", "expires_at": "--expires",
 	"actions": "--action", "overlap": "--overlap", "alg": "--alg", "id": "the id", "name": "the name",
+	"email": "EMAIL", "role": "--role", "password": "the password",
 }
 
 // told says what is wrong with a member, by the flag that it came from.

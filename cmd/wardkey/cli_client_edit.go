@@ -37,11 +37,11 @@ its permissions, and --deny takes some away.`,
 		},
 	}
 	f.settings(cmd)
-	f.grants(cmd)
+	f.grants(c, cmd)
 	cmd.Flags().StringSliceVar(&f.addSections, "add-section", nil, "a Section more; may repeat")
 	cmd.Flags().StringSliceVar(&f.removeSections, "remove-section", nil, "a Section less; may repeat")
 	cmd.Flags().StringSliceVar(&f.deny, "deny", nil, "KEYSPACE:ACTION or CAPABILITY:ACTION that it loses; may repeat")
-	return cmd
+	return completeArg(c, cmd, &clientKind)
 }
 
 // editClient changes a client as it was read: what others change in the meantime is not lost.

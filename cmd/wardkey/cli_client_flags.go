@@ -41,7 +41,7 @@ func (f *clientFlags) settings(cmd *cobra.Command) {
 }
 
 // grants adds the flags of what a client may do.
-func (f *clientFlags) grants(cmd *cobra.Command) {
+func (f *clientFlags) grants(c *cli, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.sections, "section", nil, "a Section that it may work in; may repeat")
 	flags.BoolVar(&f.allSections, "all-sections", false, "every Section, present and future")
@@ -49,6 +49,7 @@ func (f *clientFlags) grants(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.capability, "capability", nil, "CAPABILITY:ACTION, for example transactional-email:send; may repeat")
 	flags.StringVar(&f.access, "access", "", "on every keyspace: read, write (each action but read) or full (each action)")
 	complete(cmd, "access", "read", "write", "full")
+	completeIDs(c, cmd, "section", &sectionKind)
 }
 
 // complete names the values of a flag to shells.

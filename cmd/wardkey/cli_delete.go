@@ -19,8 +19,13 @@ type deleteParams = adminclient.DeleteClientParams
 type consent struct{ yes, dryRun bool }
 
 func (y *consent) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&y.yes, "yes", "y", false, "do not ask")
+	y.yesFlag(cmd)
 	cmd.Flags().BoolVar(&y.dryRun, "dry-run", false, "say what would be done, and do nothing")
+}
+
+// yesFlag is for what has no dry run.
+func (y *consent) yesFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&y.yes, "yes", "y", false, "do not ask")
 }
 
 // possible says before anything else whether there is a way to agree.
@@ -61,12 +66,10 @@ func (c *cli) delete(cmd *cobra.Command, agreed consent, d deletion) error {
 		if err != nil {
 			return err
 		}
-		said := strings.Join(append([]string{""}, effects...), "\n  ")
 		if agreed.dryRun {
-			return p.say("This would delete %s.%s\nNothing was done.", d.what, said)
+			return p.say("This would delete %s.%s\nNothing was done.", d.what, indented(effects))
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Delete %s?%s\nThis cannot be undone.\n", d.what, said)
-		if err := confirm(cmd, d.word, d.wordIs); err != nil {
+		if err := agreed.ask(cmd, question{"Delete " + d.what + "?", effects, d.word, d.wordIs}); err != nil {
 			return err
 		}
 	}
@@ -78,6 +81,28 @@ func (c *cli) delete(cmd *cobra.Command, agreed consent, d deletion) error {
 		return p.value(preview)
 	}
 	return p.say("Deleted %s.", d.what)
+}
+
+// A question is what somebody must agree to.
+type question struct {
+	text    string
+	effects []string // sentences about what it does
+	word    string   // to type as consent
+	wordIs  string   // "its name"
+}
+
+// ask says what will be done, and lets only those pass who agree.
+func (y *consent) ask(cmd *cobra.Command, q question) error {
+	if y.yes {
+		return nil
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s%s\nThis cannot be undone.\n", q.text, indented(q.effects))
+	return confirm(cmd, q.word, q.wordIs)
+}
+
+// indented are sentences, each on a line of its own below another.
+func indented(sentences []string) string {
+	return strings.Join(append([]string{""}, sentences...), "\n  ")
 }
 
 // confirm lets only those pass who type the word.
@@ -130,7 +155,7 @@ func (k *kind[T]) deleteCommand(c *cli) *cobra.Command {
 		},
 	}
 	agreed.flags(cmd)
-	return cmd
+	return completeArg(c, cmd, k)
 }
 
 // maxNamed is how many clients a question names.

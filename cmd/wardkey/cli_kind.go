@@ -26,12 +26,17 @@ type kind[T any] struct {
 	isID    func(string) bool // whether a word can be an id; what cannot is a name
 	byName  bool              // whether ids are random, so that people know it by its name
 
-	list   func(context.Context, *adminclient.API, *pageParams) (*http.Response, error)
+	list func(context.Context, *adminclient.API, *pageParams) (*http.Response, error)
+	// search lists those that have a text in them, among others; nil if only the whole list can be
+	// gone through.
+	search func(ctx context.Context, api *adminclient.API, text string, p *pageParams) (*http.Response, error)
 	read   func(context.Context, *adminclient.API, string) (*http.Response, error)
 	update func(ctx context.Context, api *adminclient.API, id string, match *string, patch adminclient.Patch) (*http.Response, error)
 	remove func(context.Context, *adminclient.API, string, *deleteParams) (*http.Response, error)
 	// effects says what else a deletion does; nil if nothing.
 	effects func(T, *printer, adminclient.Preview) []string
+	// gone says what is known of one that was deleted, "" if nothing; nil if nothing ever is.
+	gone func(ctx context.Context, api *adminAPI, word string) string
 }
 
 // placeholder is what usage lines call one of them.
@@ -46,21 +51,20 @@ func (k *kind[T]) all(ctx context.Context, api *adminAPI, limit int) (page[T], e
 // be an id is one and never a name: `delete nordic`, run twice, must not find something else.
 func (k *kind[T]) find(ctx context.Context, api *adminAPI, word string) (T, string, error) {
 	var none T
-	missing := fmt.Errorf("there is no %s %s; see wardkey %s list", k.noun, quote(word), k.noun)
 	if k.isID(word) {
 		thing, tag, err := fetch[T](k.read(ctx, api.API, word))
 		if isProblem(err, "not-found") {
-			err = missing
+			err = k.missing(ctx, api, word)
 		}
 		return thing, tag, err
 	}
-	all, err := k.all(ctx, api, 0)
+	all, err := k.candidates(ctx, api, word, 0)
 	if err != nil {
 		return none, "", err
 	}
-	switch found := k.matches(all.Items, word); len(found) {
+	switch found := k.matches(all, word); len(found) {
 	case 0:
-		return none, "", missing
+		return none, "", k.missing(ctx, api, word)
 	case 1:
 		return fetch[T](k.read(ctx, api.API, k.id(found[0])))
 	default:
@@ -70,6 +74,32 @@ func (k *kind[T]) find(ctx context.Context, api *adminAPI, word string) (T, stri
 		}
 		return none, "", fmt.Errorf("%d %s are meant by %s; say which by its id: %s", len(found), k.plural, quote(word), strings.Join(ids, ", "))
 	}
+}
+
+// candidates are those that may be meant by a word, at most limit of them unless that is 0.
+func (k *kind[T]) candidates(ctx context.Context, api *adminAPI, word string, limit int) ([]T, error) {
+	all, err := pages[T](limit, func(p *pageParams) (*http.Response, error) {
+		if k.search != nil {
+			return k.search(ctx, api.API, word, p)
+		}
+		return k.list(ctx, api.API, p)
+	})
+	return all.Items, err
+}
+
+// A missing is the error for a word that means nothing.
+type missing struct{ text string }
+
+func (m missing) Error() string { return m.text }
+
+func (k *kind[T]) missing(ctx context.Context, api *adminAPI, word string) error {
+	text := fmt.Sprintf("there is no %s %s", k.noun, quote(word))
+	if k.gone != nil {
+		if trace := k.gone(ctx, api, word); trace != "" {
+			return missing{text + ": " + trace}
+		}
+	}
+	return missing{text + "; see wardkey " + k.noun + " list"}
 }
 
 // minPrefix is how much of a random id is enough.
@@ -121,14 +151,22 @@ func (k *kind[T]) printList(p *printer, all page[T]) error {
 	for i, thing := range all.Items {
 		rows[i] = k.row(thing, p)
 	}
-	if err := p.table(k.columns, rows); err != nil || all.Next == nil {
+	if err := p.table(k.columns, rows); err != nil {
 		return err
+	}
+	return p.sayMore(all.Next)
+}
+
+// sayMore says below a list whether it goes on.
+func (p *printer) sayMore(next *string) error {
+	if next == nil {
+		return nil
 	}
 	return p.say("There are more; see them with a higher --limit, or without.")
 }
 
 func (k *kind[T]) showCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	return completeArg(c, &cobra.Command{
 		Use: "show " + k.placeholder(), Short: "Show one of the " + k.plural + ", by its id or its name",
 		SuggestFor: []string{"get", "read", "describe", "info"},
 		Example:    fmt.Sprintf("  wardkey %s show %s", k.noun, k.example),
@@ -144,7 +182,7 @@ func (k *kind[T]) showCommand(c *cli) *cobra.Command {
 			}
 			return k.print(c.printer(cmd), thing)
 		},
-	}
+	}, k)
 }
 
 // print shows one thing.
@@ -183,7 +221,7 @@ type change struct {
 }
 
 func (k *kind[T]) changeCommand(c *cli, what change) *cobra.Command {
-	return &cobra.Command{
+	return completeArg(c, &cobra.Command{
 		Use: what.use, Short: what.short, Example: what.example, Args: takes(what.args...),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := c.admin()
@@ -204,5 +242,5 @@ func (k *kind[T]) changeCommand(c *cli, what change) *cobra.Command {
 			}
 			return p.say("%s", strings.TrimSpace(what.said+" "+k.called(thing)+". "+what.note))
 		},
-	}
+	}, k)
 }

@@ -89,7 +89,7 @@ func (r *remote) Do(req *http.Request) (*http.Response, error) {
 		if req.Context().Err() != nil {
 			return nil, errInterrupted
 		}
-		return nil, fmt.Errorf("reach %s: %w", host, e.Err)
+		return nil, &unheard{host, e.Err}
 	}
 	if err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ type tokenRefusal struct {
 func (r *tokenRefusal) Error() string {
 	text := fmt.Sprintf("the server gives no token: %s (%s)", clean(r.Description), clean(r.Code))
 	if r.ErrorID != "" {
-		text += "; its log says why under " + clean(r.ErrorID)
+		text += "; an admin sees why with: wardkey why " + clean(r.ErrorID)
 	}
 	return text
 }

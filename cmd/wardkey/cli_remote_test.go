@@ -61,7 +61,7 @@ func TestRemoteAnswers(t *testing.T) {
 		{"a server that starts", "/.well-known/oauth-authorization-server", 503, "", "", "is not ready"},
 		{"a page for a token", "/oauth/token", 200, "", "<html>", "is not a token"},
 		{"a proxy for a token", "/oauth/token", 502, "", "<html>", "/oauth/token answers 502 Bad Gateway"},
-		{"a refused client", "/oauth/token", 401, "", `{"error":"invalid_client","error_description":"no \u001b[31m","error_id":"I"}`, "no \ufffd[31m (invalid_client); its log says why under I"},
+		{"a refused client", "/oauth/token", 401, "", `{"error":"invalid_client","error_description":"no \u001b[31m","error_id":"I"}`, "no \ufffd[31m (invalid_client); an admin sees why with: wardkey why I"},
 		{"a client that may not administer", "/oauth/token", 400, "", `{"error":"invalid_scope"}`, "may not administer"},
 		{"a page for the API", "/admin/v1/sections", 200, "Content-Type: text/html", "<html>", "there is no admin API at"},
 		{"a proxy for the API", "/admin/v1/sections", 502, "Content-Type: text/html", "<html>", "it answers 502 Bad Gateway"},

@@ -3,11 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
 )
 
 // A cli is what the commands that speak to a server share: the environment and the common flags.
@@ -25,9 +28,10 @@ func cliCommands(getenv func(string) string) []*cobra.Command {
 		c.loginCommand(), c.logoutCommand(),
 		c.clientCommand(), c.secretCommand(),
 		c.sectionCommand(), c.keyspaceCommand(), c.capabilityCommand(),
-		c.keyCommand(),
+		c.keyCommand(), c.adminCommand(),
+		c.auditCommand(), c.whyCommand(),
 		c.tokenCommand(), c.verifyCommand(),
-		versionCommand(), completionCommand(),
+		versionCommand(), completionCommand(), manCommand(),
 	}
 }
 
@@ -70,7 +74,7 @@ func noun(use, short string, verbs ...*cobra.Command) *cobra.Command {
 // unknownVerb says what was perhaps meant, which cobra does for the first word only.
 func unknownVerb(cmd *cobra.Command, word string) error {
 	hint := fmt.Sprintf("see %s --help", cmd.CommandPath())
-	if meant := cmd.SuggestionsFor(word); len(meant) > 0 {
+	if meant := slices.Compact(cmd.SuggestionsFor(word)); len(meant) > 0 { // one can be meant for two reasons
 		hint = "did you mean " + strings.Join(meant, " or ") + "?"
 	}
 	return usagef("unknown command %s for %q; %s", quote(word), cmd.CommandPath(), hint)
@@ -134,6 +138,29 @@ func completionCommand() *cobra.Command {
 				return usagef("SHELL must be bash, fish, powershell or zsh, not %q", args[0])
 			}
 			return generate(cmd.Root(), cmd.OutOrStdout())
+		},
+	}
+}
+
+// manCommand is `wardkey man`.
+func manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "man DIR",
+		Short:   "Write the manual pages, one for each command, into a directory",
+		Example: "  wardkey man ~/.local/share/man/man1\n  man wardkey-client-rotate",
+		Args:    takes("DIR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return fmt.Errorf("write manual pages: %w", err)
+			}
+			root := cmd.Root()
+			root.DisableAutoGenTag = true // the same pages whenever they are made
+			header := &doc.GenManHeader{Section: "1", Source: "Wardkey " + version, Manual: "Wardkey"}
+			if err := doc.GenManTree(root, header, args[0]); err != nil {
+				return fmt.Errorf("write manual pages: %w", err)
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Wrote the manual pages to %s\n", args[0])
+			return err
 		},
 	}
 }

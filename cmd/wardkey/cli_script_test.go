@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -23,14 +26,14 @@ import (
 // TestCommandLine runs the sessions in testdata/cli-*.txtar, each against a server of its own, on
 // both engines.
 func TestCommandLine(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) { sessions(t, databasetest.SQLiteURL) })
+	t.Run("sqlite", func(t *testing.T) { sessions(t, "sqlite", databasetest.SQLiteURL) })
 	t.Run("postgres", func(t *testing.T) {
 		databasetest.PostgresURL(t) // skips here, not in each session
-		sessions(t, databasetest.PostgresURL)
+		sessions(t, "postgres", databasetest.PostgresURL)
 	})
 }
 
-func sessions(t *testing.T, database func(testing.TB) string) {
+func sessions(t *testing.T, engine string, database func(testing.TB) string) {
 	files, err := filepath.Glob("testdata/cli-*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no sessions: %v", err)
@@ -40,8 +43,10 @@ func sessions(t *testing.T, database func(testing.TB) string) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               func(e *testscript.Env) error { return startServer(e, database(t)) },
+		Condition:           func(name string) (bool, error) { return name == engine, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "json": jsonMatches, "setjson": setFromJSON, "mode": hasMode, "setmatch": setFromMatch,
+			"eventually": eventually, "signin": signIn, "listening": listening,
 		},
 	})
 }
@@ -49,6 +54,8 @@ func sessions(t *testing.T, database func(testing.TB) string) {
 // startServer runs a server for a session, with a demo and two audiences. The session's
 // environment has its address and the credentials of its admin client and of its demo client.
 func startServer(e *testscript.Env, database string) error {
+	e.Setenv("DATABASE", database)
+	e.Setenv("KEY", testMasterKey)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	e.Defer(func() { stop(); <-done })
@@ -57,7 +64,7 @@ func startServer(e *testscript.Env, database string) error {
 	go func() {
 		defer close(done)
 		master := func(name string) string {
-			return map[string]string{"WARDKEY_MASTER_KEY": strings.Repeat("A", 43) + "="}[name]
+			return map[string]string{"WARDKEY_MASTER_KEY": testMasterKey}[name]
 		}
 		code := run(ctx, []string{
 			"serve", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(e.WorkDir, "data"), "--database", database,
@@ -181,5 +188,35 @@ func hasMode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if got := strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[0] {
 		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
+	}
+}
+
+// eventually runs a program until it succeeds and prints what matches, because the server writes
+// some things now and then: eventually PATTERN PROGRAM ARG...
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually PATTERN PROGRAM ARG...")
+	}
+	wanted := regexp.MustCompile("(?m)" + args[0])
+	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(250 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && wanted.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("it never printed %q: %v", args[0], err)
+		}
+	}
+}
+
+// signIn signs an admin in, or not: [!] signin EMAIL PASSWORD
+func signIn(ts *testscript.TestScript, neg bool, args []string) {
+	body, err := json.Marshal(map[string]string{"email": args[0], "password": args[1]})
+	ts.Check(err)
+	answer, err := http.Post(ts.Getenv("WARDKEY_URL")+"/admin/v1/session", "application/json", bytes.NewReader(body))
+	ts.Check(err)
+	defer answer.Body.Close()
+	if (answer.StatusCode == http.StatusCreated) == neg {
+		ts.Fatalf("signed in: %s", answer.Status)
 	}
 }

@@ -29,13 +29,14 @@ func secretRows(secrets []adminclient.Secret, p *printer) []row {
 // secretCommand is `wardkey secret`.
 func (c *cli) secretCommand() *cobra.Command {
 	return c.administering(noun("secret", "Secrets of a client, two of which may live at a time",
-		c.secretAddCommand(), c.secretListCommand(), c.secretRevokeCommand()))
+		c.secretAddCommand(), c.secretListCommand(), c.secretAddressesCommand(), c.secretRevokeCommand()))
 }
 
 // ofClient adds --client to a command and returns what finds the one that it names.
-func ofClient(cmd *cobra.Command) func(context.Context, *adminAPI) (adminclient.Client, error) {
+func ofClient(c *cli, cmd *cobra.Command) func(context.Context, *adminAPI) (adminclient.Client, error) {
 	var word string
 	cmd.Flags().StringVar(&word, "client", "", "whose: a Client ID, or a name that only one has")
+	completeIDs(c, cmd, "client", &clientKind)
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if word == "" {
@@ -81,19 +82,25 @@ or until --overlap is over.`,
 			}
 			p := c.printer(cmd)
 			if p.json {
-				return p.value(made)
+				return p.value(addedSecret{client.ID, made})
 			}
 			return p.say(`Client ID      %s
 Client Secret  %s
 
 The secret is shown this once: store it now. The one before it lives on%s`,
-				client.ID, made.ClientSecret, livesOn(client.Secrets, overlap))
+				client.ID, made.ClientSecret, livesOn(client, overlap))
 		},
 	}
 	cmd.Flags().StringVar(&expires, "expires", "", "when the new one ends: in a time (30d), on a date, or at a time of RFC 3339 (default never)")
 	cmd.Flags().StringVar(&overlap, "overlap", "", "how long the older one lives on, 0s to 90d (default until it is revoked)")
-	find = ofClient(cmd)
+	find = ofClient(c, cmd)
 	return cmd
+}
+
+// An addedSecret is a secret with whose it is, so that its JSON is a file for --secret-file.
+type addedSecret struct {
+	ClientID string `json:"client_id"`
+	adminclient.SecretCreated
 }
 
 func secretBody(expires, overlap string, now time.Time) (body adminclient.SecretCreate, err error) {
@@ -114,12 +121,13 @@ func secretBody(expires, overlap string, now time.Time) (body adminclient.Secret
 	return body, nil
 }
 
-func livesOn(before []adminclient.Secret, overlap string) string {
+// livesOn says how long the secret lives on that a client had before.
+func livesOn(client adminclient.Client, overlap string) string {
 	switch {
 	case overlap != "":
 		return " for " + overlap + "."
-	case len(before) == 1:
-		return ";\nonce nobody uses it: wardkey secret revoke " + before[0].ID + " --client …"
+	case len(client.Secrets) == 1:
+		return ";\nonce nobody uses it: wardkey secret revoke " + client.Secrets[0].ID + " --client " + client.ID
 	}
 	return "."
 }
@@ -130,8 +138,10 @@ func (c *cli) secretListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the secrets of a client: when they were made and last used, never what they are",
 		SuggestFor: []string{"ls", "show"},
-		Example:    `  wardkey secret list --client "CRM integration - production"`,
-		Args:       takes(),
+		Long: `List the secrets of a client: when they were made and last used, how often each was used in the
+last 24 hours and from how many addresses; never what they are.`,
+		Example: `  wardkey secret list --client "CRM integration - production"`,
+		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			api, err := c.admin()
 			if err != nil {
@@ -141,7 +151,7 @@ func (c *cli) secretListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := pages[adminclient.Secret](limit, func(p *pageParams) (*http.Response, error) {
+			all, err := pages[adminclient.SecretInUse](limit, func(p *pageParams) (*http.Response, error) {
 				return api.ListSecrets(cmd.Context(), client.ID, (*adminclient.ListSecretsParams)(p))
 			})
 			if err != nil {
@@ -151,12 +161,57 @@ func (c *cli) secretListCommand() *cobra.Command {
 			if p.json {
 				return p.value(all)
 			}
-			return p.table(secretColumns, secretRows(all.Items, p))
+			return p.table(useColumns, useRows(all.Items, p.now))
 		},
 	}
 	limitFlag(cmd, &limit)
-	find = ofClient(cmd)
+	find = ofClient(c, cmd)
 	return cmd
+}
+
+func (c *cli) secretAddressesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "addresses CLIENT SECRET", Short: "List from where a secret was used in the last day",
+		SuggestFor: []string{"address", "ips", "usage"},
+		Long: `List from where a secret was used in the last 24 hours, the last used address first. The secret is
+named by its id, or by the characters that it ends with.`,
+		Example: `  wardkey secret addresses "CRM integration - production" x3Fq`,
+		Args:    takes("CLIENT", "SECRET"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.admin()
+			if err != nil {
+				return err
+			}
+			client, _, err := clientKind.find(cmd.Context(), api, args[0])
+			if err != nil {
+				return err
+			}
+			secret, err := secretOf(client, args[1])
+			if err != nil {
+				return err
+			}
+			all, _, err := fetch[adminclient.AddressList](api.ListSecretAddresses(cmd.Context(), client.ID, secret.ID))
+			if err != nil {
+				return err
+			}
+			return printAddresses(c.printer(cmd), secret, all)
+		},
+	}
+	return completeArg(c, cmd, &clientKind)
+}
+
+func printAddresses(p *printer, secret adminclient.Secret, all adminclient.AddressList) error {
+	switch {
+	case p.json:
+		return p.value(all)
+	case len(all.Items) == 0:
+		return p.say("Secret …%s was not used in the last 24 hours; it was %s.", clean(secret.Hint), lastUsed(secret.LastUsedAt, p.now))
+	}
+	rows := make([]row, len(all.Items))
+	for i, a := range all.Items {
+		rows[i] = row{cells: []string{addressName(a.Address), fmt.Sprint(a.Uses), ago(&a.LastUsedAt, p.now)}}
+	}
+	return p.table([]string{"ADDRESS", "USES", "LAST USED"}, rows)
 }
 
 func (c *cli) secretRevokeCommand() *cobra.Command {
@@ -201,7 +256,7 @@ func (c *cli) secretRevokeCommand() *cobra.Command {
 		},
 	}
 	agreed.flags(cmd)
-	find = ofClient(cmd)
+	find = ofClient(c, cmd)
 	return cmd
 }
 

@@ -56,6 +56,15 @@ func parseMoment(text string, now time.Time) (time.Time, error) {
 	return now.Add(span).UTC().Truncate(time.Second), nil
 }
 
+// parsePast reads when something was: so long ago (90d), on a date (its first moment, UTC), or at a
+// time of RFC 3339.
+func parsePast(text string, now time.Time) (time.Time, error) {
+	if span, err := parseSpan(text); err == nil {
+		return now.Add(-span).UTC().Truncate(time.Second), nil
+	}
+	return parseMoment(text, now)
+}
+
 // ago says in words when something was or will be, from now.
 func ago(t *time.Time, now time.Time) string {
 	if t == nil {

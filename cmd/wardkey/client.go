@@ -37,6 +37,9 @@ var clientKind = kind[adminclient.Client]{
 	list: func(ctx context.Context, api *adminclient.API, p *pageParams) (*http.Response, error) {
 		return api.ListClients(ctx, &adminclient.ListClientsParams{Limit: p.Limit, Cursor: p.Cursor})
 	},
+	search: func(ctx context.Context, api *adminclient.API, text string, p *pageParams) (*http.Response, error) {
+		return api.ListClients(ctx, &adminclient.ListClientsParams{Q: unlessEmpty(text), Limit: p.Limit, Cursor: p.Cursor})
+	},
 	read: func(ctx context.Context, api *adminclient.API, id string) (*http.Response, error) {
 		return api.ReadClient(ctx, id, nil)
 	},
@@ -52,6 +55,7 @@ var clientKind = kind[adminclient.Client]{
 			"It stops: it gets no more tokens, and those that it has are revoked; an API that asks nobody takes them until they expire.",
 		}
 	},
+	gone: traceOfClient,
 }
 
 // clientCommand is `wardkey client`.
@@ -69,8 +73,8 @@ func (c *cli) clientCommand() *cobra.Command {
 		note: "It gets no more tokens; those that it has work until they expire.",
 	})
 	return c.administering(noun("client", "Clients: named integrations that may ask for tokens",
-		c.clientCreateCommand(), k.listCommand(c), k.showCommand(c), k.renameCommand(c), c.clientEditCommand(),
-		enable, disable, k.deleteCommand(c)))
+		c.clientCreateCommand(), c.clientListCommand(), k.showCommand(c), k.renameCommand(c), c.clientEditCommand(),
+		enable, disable, c.clientRotateCommand(), c.clientRevokeTokensCommand(), c.clientDeleteCommand(), c.clientDeletedCommand()))
 }
 
 // clientState is whether a client gets tokens, in a word.
@@ -169,7 +173,7 @@ action on every keyspace, present and future) or CAPABILITY:ACTION.`,
 		},
 	}
 	f.settings(cmd)
-	f.grants(cmd)
+	f.grants(c, cmd)
 	return cmd
 }
 
@@ -206,9 +210,9 @@ func (c *cli) createClient(cmd *cobra.Command, name string, f *clientFlags) erro
 	return p.say(`Client ID      %s
 Client Secret  %s
 
-The secret is shown this once: store it now. If it is lost, wardkey secret add makes another.
+The secret is shown this once: store it now. If it is lost: wardkey client rotate %s --now
 
-%s`, made.ID, made.ClientSecret, curls(made, server))
+%s`, made.ID, made.ClientSecret, made.ID, curls(made, server))
 }
 
 // curls are commands that get the client's tokens, ready to paste.

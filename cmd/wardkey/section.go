@@ -27,7 +27,7 @@ var sectionKind = kind[adminclient.Section]{
 	isID: discriminator.MatchString,
 
 	list: func(ctx context.Context, api *adminclient.API, p *pageParams) (*http.Response, error) {
-		return api.ListSections(ctx, (*adminclient.ListSectionsParams)(p))
+		return api.ListSections(ctx, p)
 	},
 	read: func(ctx context.Context, api *adminclient.API, id string) (*http.Response, error) {
 		return api.ReadSection(ctx, id, nil)
