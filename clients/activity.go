@@ -130,7 +130,7 @@ func (u *Usage) writeActivity(ctx context.Context, pending map[origin]tally) err
 		return cmp.Or(strings.Compare(a.clientID, b.clientID), strings.Compare(a.secretID, b.secretID),
 			cmp.Compare(a.hour, b.hour), strings.Compare(a.address, b.address))
 	})
-	for some := range slices.Chunk(origins, useBatch) {
+	for some := range slices.Chunk(origins, useBatch/4) {
 		var args []any
 		for _, from := range some {
 			t := pending[from]

@@ -175,12 +175,12 @@ func (f *finder) contains() string {
 // mayContain is the condition that the signs of a row s of client_search have those of the text.
 func (f *finder) mayContain() string {
 	text := fold(f.Text)
-	some, more := signs(text)
 	has := func(column string, signs int64) string {
 		place := f.arg(signs)
 		return "(s." + column + " & " + place + ") = " + place
 	}
-	condition := has("signs", some) + " AND " + has("more_signs", more)
+	all := signs(text)
+	condition := has("pair_signs", all[0]) + " AND " + has("triple_signs", all[1]) + " AND " + has("more_signs", all[2])
 	if partOfID(text) {
 		condition = "(" + condition + " OR " + has("id_signs", idSigns(text)) + ")"
 	}

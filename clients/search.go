@@ -46,8 +46,8 @@ func (s *Store) IDs(ctx context.Context, q Query) ([]string, error) {
 
 // find returns the positions of the first clients that the query finds. Which way is quick depends
 // on how many there are: where many match, the first of them are found by walking through the
-// clients in order, and where few do, by beginning with those few. So it walks a little, and if
-// that is not enough, it begins with the filter that leaves the fewest.
+// clients in order, and where few do, by beginning with those few. So it walks a little, goes on
+// if what it met promises enough, and else begins with the filter that leaves the fewest.
 func (s *Store) find(ctx context.Context, q Query, limit int) ([]Position, error) {
 	if !findable(q.Text) {
 		return nil, nil
@@ -55,20 +55,32 @@ func (s *Store) find(ctx context.Context, q Query, limit int) ([]Position, error
 	if len((&finder{Query: q}).filters()) == 0 {
 		return s.walk(ctx, q, 0, limit)
 	}
-	for _, steps := range []int{4 * limit, 40 * limit} {
-		found, err := s.walk(ctx, q, steps, limit)
-		if err != nil || len(found) == limit {
-			return found, err
-		}
+	steps := max(firstSteps, 2*limit)
+	found, err := s.walk(ctx, q, steps, limit)
+	if n := len(found); err == nil && 0 < n && n < limit && steps*(limit-n) < maxSteps*n {
+		more, moreErr := s.walk(ctx, q.from(found), 3*steps*(limit-n)/(2*n), limit-n)
+		found, err = append(found, more...), moreErr
 	}
-	few, err := s.fewest(ctx, q)
-	if err != nil {
-		return nil, err
+	if err != nil || len(found) == limit {
+		return found, err
 	}
-	if few == nil {
-		return s.walk(ctx, q, 0, limit)
+	rest, err := s.begin(ctx, q.from(found), limit-len(found))
+	return append(found, rest...), err
+}
+
+// How many clients are looked at in order before anything else is tried, and how many may be
+// where enough of those match.
+const (
+	firstSteps = 400
+	maxSteps   = 4000
+)
+
+// from is the query for what follows what was found.
+func (q Query) from(found []Position) Query {
+	if len(found) > 0 {
+		q.After = found[len(found)-1]
 	}
-	return s.begin(ctx, q, few, limit)
+	return q
 }
 
 // walk goes through the clients in the order of the query, for so many steps, and returns the
@@ -88,21 +100,27 @@ func (s *Store) walk(ctx context.Context, q Query, steps, limit int) ([]Position
 		q.by(), from, where(conditions), f.order(), f.limit(limit)), f.args)
 }
 
-// A start is how a statement begins with the few clients that one filter leaves, some maybe twice.
-type start func(f *finder) string
-
-// begin goes through the clients that start leaves, and returns the first that match.
-func (s *Store) begin(ctx context.Context, q Query, few start, limit int) ([]Position, error) {
+// begin returns the positions of the first clients that match, beginning with those that one
+// filter leaves.
+func (s *Store) begin(ctx context.Context, q Query, limit int) ([]Position, error) {
+	few, n, err := s.fewest(ctx, q)
+	switch {
+	case err != nil || n == 0:
+		return nil, err
+	case few == nil:
+		return s.walk(ctx, q, 0, limit)
+	}
 	f := &finder{Query: q}
 	after, err := f.after()
 	if err != nil {
 		return nil, err
 	}
-	from := `(SELECT DISTINCT client_id FROM (` + few(f) + `) several) few CROSS JOIN client_search s`
+	first := few(f)
 	conditions := append(f.filters(), "s.client_id = few.client_id", "w.client_id = few.client_id", after)
-	from += ` CROSS JOIN ` + q.by().table() + ` w`
-	return s.positions(ctx, fmt.Sprintf(`SELECT w.%s, w.client_id FROM %s %s %s %s`,
-		q.by(), from, where(conditions), f.order(), f.limit(limit)), f.args)
+	// Without MATERIALIZED, PostgreSQL begins with what it takes for fewer.
+	return s.positions(ctx, fmt.Sprintf(`WITH few AS MATERIALIZED (%s) SELECT w.%s, w.client_id
+		FROM few CROSS JOIN client_search s CROSS JOIN %s w %s %s %s`,
+		first, q.by(), q.by().table(), where(conditions), f.order(), f.limit(limit)), f.args)
 }
 
 // order is the order of the query on rows w.

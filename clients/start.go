@@ -5,18 +5,22 @@ import (
 	"strings"
 )
 
-// fewest returns how to begin with the filter that leaves the fewest clients, nil if none can be
-// begun with. Each count stops where going on would cost more than it tells.
-func (s *Store) fewest(ctx context.Context, q Query) (start, error) {
-	const enough = 2000
-	var best start
-	least := enough
+// A start is how a statement begins with the clients that one filter leaves, each once.
+type start func(f *finder) string
+
+// enough is where counting what a filter leaves ends: going on would cost more than it tells.
+const enough = 2000
+
+// fewest returns how to begin with the filter that leaves the fewest clients, and how many it
+// leaves, as far as it was counted. It returns nil if no filter can be begun with.
+func (s *Store) fewest(ctx context.Context, q Query) (best start, least int, err error) {
+	least = enough
 	for _, few := range q.starts() {
 		f := &finder{Query: q}
 		var n int
-		query := `SELECT count(*) FROM (` + few(f)
-		if err := s.db.QueryRow(ctx, query+f.limit(enough)+`) few`, f.args...).Scan(&n); err != nil {
-			return nil, err
+		query := `SELECT count(*) FROM (` + few(f) + f.limit(enough) + `) few`
+		if err := s.db.QueryRow(ctx, query, f.args...).Scan(&n); err != nil {
+			return nil, 0, err
 		}
 		if best == nil || n < least {
 			best, least = few, n
@@ -26,7 +30,7 @@ func (s *Store) fewest(ctx context.Context, q Query) (start, error) {
 	if q.Text != "" && least == enough {
 		best = (*finder).startText
 	}
-	return best, nil
+	return best, least, nil
 }
 
 // starts are the ways to begin that an index makes quick.
@@ -41,7 +45,7 @@ func (q Query) starts() (all []start) {
 		all = append(all, (*finder).startExpiry)
 	}
 	if !q.UnusedSince.IsZero() {
-		all = append(all, (*finder).startUnused)
+		all = append(all, (*finder).startUnused, (*finder).startOld)
 	}
 	if q.State == StateDisabled {
 		all = append(all, (*finder).startDisabled)
@@ -49,6 +53,7 @@ func (q Query) starts() (all []start) {
 	return all
 }
 
+// Whoever holds every Section has no rows for some, so that nobody comes twice.
 func (f *finder) startSection() string {
 	return `SELECT client_id FROM client_sections WHERE section_id = ` + f.arg(f.SectionID) + `
 		UNION ALL SELECT client_id FROM client_search WHERE all_sections`
@@ -59,7 +64,7 @@ func (f *finder) startPermissions() string {
 	for i, p := range f.Permissions {
 		held[i] = `SELECT client_id FROM client_permissions WHERE target = ` + f.arg(p.Target) + ` AND action = ` + f.arg(p.Action)
 	}
-	return strings.Join(held, " UNION ALL ")
+	return `SELECT DISTINCT client_id FROM (` + strings.Join(held, " UNION ALL ") + `) holders`
 }
 
 func (f *finder) startExpiry() string {
@@ -72,6 +77,10 @@ func (f *finder) startExpiry() string {
 
 func (f *finder) startUnused() string {
 	return `SELECT client_id FROM client_uses WHERE last_used_at < ` + f.arg(f.UnusedSince.Unix())
+}
+
+func (f *finder) startOld() string {
+	return `SELECT client_id FROM client_search WHERE created_at < ` + f.arg(f.UnusedSince.Unix())
 }
 
 func (f *finder) startDisabled() string { return `SELECT client_id FROM client_search WHERE disabled` }
