@@ -33,13 +33,13 @@ var allowed = map[string]string{
 		"github.com/go-json-experiment/json github.com/google/uuid github.com/gorilla/mux golang.org/x/crypto",
 	"internal/admin/wire":        "github.com/gorilla/mux github.com/oapi-codegen/runtime",
 	"internal/admin/adminclient": "github.com/oapi-codegen/runtime",
-	"internal/web":               "clients sections internal/admin internal/request github.com/gorilla/mux",
+	"internal/web":               "clients sections internal/admin/adminclient internal/audit internal/people internal/request github.com/gorilla/mux",
 	"cmd/wardkey": "clients sections tokens oauth verify migrations internal/admin internal/admin/adminclient internal/audit internal/database internal/people internal/refusals internal/request internal/web " +
 		"github.com/gorilla/mux github.com/spf13 golang.org/x/sync golang.org/x/term",
 }
 
 // tools are for those who work on Wardkey: they may import anything, and nothing may import them.
-var tools = []string{"internal/databasetest", "internal/bench", "internal/interop"}
+var tools = []string{"internal/databasetest", "internal/bench", "internal/interop", "internal/browser"}
 
 // kept says that a package of the standard library is not for pkg: only cmd reads flags and the
 // environment, writes to the terminal or exits, and the domain knows no HTTP.

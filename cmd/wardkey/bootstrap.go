@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/sections"
@@ -100,28 +101,40 @@ func (p *parts) firstClients(ctx context.Context, first *firstCredentials, now t
 		return err
 	}
 	first.ClientID, first.ClientSecret = c.ID, secret.Reveal()
-	if !p.config.demo {
-		return nil
+	if err := p.recordFirst(ctx, "client", c.ID, c.Name, now); err != nil || !p.config.demo {
+		return err
 	}
-	demo, secret, err := makeDemo(ctx, sections.NewStore(p.db), store, now)
+	demo, secret, err := p.makeDemo(ctx, sections.NewStore(p.db), store, now)
 	if err != nil {
 		return err
 	}
 	first.demoID, first.demoSecret = demo.ID, secret.Reveal()
-	return nil
+	return p.recordFirst(ctx, "client", demo.ID, demo.Name, now)
+}
+
+// recordFirst records what the first start makes, which is an act of the server itself.
+func (p *parts) recordFirst(ctx context.Context, kind, id, name string, now time.Time) error {
+	act := audit.Act{
+		Action: kind + ".create", Target: audit.Target{Kind: kind, ID: id, Name: name}, At: now,
+		Changes: map[string]audit.Change{"name": {After: name}},
+	}
+	if kind == "client" {
+		act.ClientID = id
+	}
+	return p.audit.Record(ctx, act)
 }
 
 // makeDemo makes Sections, keyspaces and a client to play with.
-func makeDemo(ctx context.Context, things *sections.Store, store *clients.Store, now time.Time) (*clients.Client, clients.Secret, error) {
+func (p *parts) makeDemo(ctx context.Context, things *sections.Store, store *clients.Store, now time.Time) (*clients.Client, clients.Secret, error) {
 	for _, s := range []sections.Section{{ID: "nordic", Name: "Nordic"}, {ID: "baltic", Name: "Baltic"}} {
 		s.CreatedAt = now
-		if err := things.CreateSection(ctx, &s); err != nil {
+		if err := errors.Join(things.CreateSection(ctx, &s), p.recordFirst(ctx, "section", s.ID, s.Name, now)); err != nil {
 			return nil, clients.Secret{}, err
 		}
 	}
 	for _, k := range []sections.Keyspace{{ID: "email", Name: "E-mail"}, {ID: "crm-id", Name: "CRM id"}} {
 		k.CreatedAt, k.Actions = now, sections.DefaultActions
-		if err := things.CreateKeyspace(ctx, &k); err != nil {
+		if err := errors.Join(things.CreateKeyspace(ctx, &k), p.recordFirst(ctx, "keyspace", k.ID, k.Name, now)); err != nil {
 			return nil, clients.Secret{}, err
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/internal/refusals"
+	"github.com/wardkey/wardkey/internal/web"
 	"github.com/wardkey/wardkey/oauth"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
@@ -44,6 +45,7 @@ type parts struct {
 	usage    *clients.Usage
 	lookup   *clients.Lookup
 	refusals *refusals.Tally
+	journal  *journal
 }
 
 // run joins the parts, opens the doors, and does the work beside the requests until background
@@ -53,6 +55,9 @@ func (p *parts) run(ctx, background context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		return err
+	}
+	if err := p.journal.start(ctx); err != nil {
 		return err
 	}
 	first, err := p.bootstrap(ctx)
@@ -73,6 +78,7 @@ func (p *parts) run(ctx, background context.Context) error {
 	g.Go(func() error { return p.keys.Run(background) })
 	g.Go(func() error { return p.usage.Run(background) })
 	g.Go(func() error { return p.refusals.Run(background) })
+	g.Go(func() error { return p.journal.run(background) })
 	g.Go(func() error { return p.purge(background) })
 	return g.Wait()
 }
@@ -126,6 +132,7 @@ func (p *parts) openKeys(ctx context.Context) error {
 		DB: p.db, Master: p.master, Schedule: tokens.DefaultSchedule, RSABits: p.config.rsaBits, Log: p.log,
 		Changed: admin.KeyChanges(p.db, p.audit),
 	}
+	p.journal = p.newJournal()
 	if err := p.keys.Start(ctx, tokens.Alg(p.config.signingAlg)); err != nil {
 		return err
 	}
@@ -197,8 +204,11 @@ func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
 		Audiences: p.config.audiences,
 		Alg:       tokens.Alg(p.config.signingAlg),
 		CursorKey: p.master.Derive("cursors"),
+		Committed: p.journal.committed,
 	}
 	api.Register(router)
+	pages := &web.Handler{API: router, Sessions: api.Sessions, Issuer: p.config.issuer, Version: version}
+	pages.Register(router)
 }
 
 // issuerPath is the path of an issuer below which everything is to be found as well, "" for none.
