@@ -1,0 +1,272 @@
+package browser
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+
+	"github.com/wardkey/wardkey/internal/databasetest"
+)
+
+// binary is the wardkey that was built for these tests, and browser the one Chromium that they
+// share, each in a profile of its own.
+var (
+	binary  string
+	browser context.Context
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "wardkey-browser-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "browser:", err)
+		return 1
+	}
+	stop, err := startBrowser()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "browser:", err)
+		return 1
+	}
+	defer stop()
+	return m.Run()
+}
+
+func build(dir string) error {
+	binary = filepath.Join(dir, "wardkey")
+	cmd := exec.Command("go", "build", "-o", binary, "github.com/wardkey/wardkey/cmd/wardkey")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // the one static binary that users have
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// startBrowser starts Chromium. Where there is none, tests are skipped, unless both engines, and
+// so everything, must be tested.
+func startBrowser() (stop func(), err error) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.NoSandbox, // Chromium refuses one to root, which fresh machines often are
+		chromedp.DisableGPU, chromedp.Flag("lang", "en-US"), chromedp.Flag("force-color-profile", "srgb"))
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if path, err = exec.LookPath("google-chrome"); err != nil {
+			if os.Getenv("WARDKEY_TEST_ENGINES") == "both" {
+				return nil, errors.New("no Chromium: install the package chromium, or run make test")
+			}
+			return func() {}, nil
+		}
+	}
+	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), append(options, chromedp.ExecPath(path))...)
+	ctx, stopBrowser := chromedp.NewContext(allocator)
+	if err := chromedp.Run(ctx); err != nil {
+		stopAllocator()
+		return nil, fmt.Errorf("start Chromium: %w", err)
+	}
+	browser = ctx
+	return func() { stopBrowser(); stopAllocator() }, nil
+}
+
+// A server is a wardkey that was just started for the first time.
+type server struct {
+	url              string
+	email, password  string // the one-time password of the first owner
+	clientID, secret string // of the client for the admin API
+	token            string // for the admin API
+	t                *testing.T
+}
+
+// each runs a test on a server with each engine.
+func each(t *testing.T, test func(t *testing.T, s *server)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, start(t)) })
+	t.Run("postgres", func(t *testing.T) { test(t, start(t, "--database", databasetest.PostgresURL(t))) })
+}
+
+// start runs a server until the test ends.
+func start(t *testing.T, args ...string) *server {
+	t.Helper()
+	if browser == nil {
+		t.Skip("no Chromium: install the package chromium, or run make test")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "first.json")
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data-dir", dir, "--bootstrap-file", file, "--log-level", "error"}, args...)
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), "WARDKEY_MASTER_KEY="+strings.Repeat("A", 43)+"=")
+	cmd.Stderr = t.Output()
+	stdout, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		must(t, cmd.Process.Signal(syscall.SIGTERM))
+		must(t, cmd.Wait())
+	})
+	s := &server{t: t}
+	lines := bufio.NewScanner(stdout)
+	for s.url == "" && lines.Scan() {
+		if address, ok := strings.CutPrefix(lines.Text(), "Listening on "); ok {
+			s.url = "http://" + strings.Replace(address, "127.0.0.1", "localhost", 1)
+		}
+	}
+	if s.url == "" {
+		t.Fatal("the server never listened")
+	}
+	go io.Copy(io.Discard, stdout)
+	s.readFirst(file)
+	return s
+}
+
+func (s *server) readFirst(file string) {
+	s.t.Helper()
+	text, err := os.ReadFile(file)
+	must(s.t, err)
+	var first struct {
+		Email    string `json:"admin_email"`
+		Password string `json:"admin_password"`
+		ID       string `json:"client_id"`
+		Secret   string `json:"client_secret"`
+	}
+	must(s.t, json.Unmarshal(text, &first))
+	s.email, s.password, s.clientID, s.secret = first.Email, first.Password, first.ID, first.Secret
+	s.token = s.ask(first.ID, first.Secret)["access_token"].(string)
+}
+
+// ask asks for a token.
+func (s *server) ask(id, secret string) map[string]any {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+"/oauth/token", strings.NewReader("grant_type=client_credentials"))
+	must(s.t, err)
+	r.SetBasicAuth(id, secret)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return s.send(r)
+}
+
+// call calls the admin API with a token, past the pages.
+func (s *server) call(method, path string, body any) map[string]any {
+	s.t.Helper()
+	text, err := json.Marshal(body)
+	must(s.t, err)
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+"/admin/v1/"+path, bytes.NewReader(text))
+	must(s.t, err)
+	r.Header.Set("Authorization", "Bearer "+s.token)
+	r.Header.Set("Content-Type", "application/json")
+	return s.send(r)
+}
+
+func (s *server) send(r *http.Request) map[string]any {
+	s.t.Helper()
+	answer, err := http.DefaultClient.Do(r)
+	must(s.t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	must(s.t, err)
+	var v map[string]any
+	if len(text) > 0 {
+		must(s.t, json.Unmarshal(text, &v))
+	}
+	return v
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A tab is one page of a browser in which nobody is signed in, as wide as it says.
+type tab struct {
+	*server
+	ctx context.Context
+}
+
+const (
+	laptop = 1280
+	phone  = 390
+)
+
+// open opens a tab in a profile of its own.
+func (s *server) open(width int64) *tab {
+	s.t.Helper()
+	// A profile of its own, in a window of its own: Chromium opens no tab where there is no window.
+	direct := cdp.WithExecutor(browser, chromedp.FromContext(browser).Browser)
+	profile, err := target.CreateBrowserContext().Do(direct)
+	must(s.t, err)
+	id, err := target.CreateTarget("about:blank").WithBrowserContextID(profile).WithNewWindow(true).Do(direct)
+	must(s.t, err)
+	s.t.Cleanup(func() { must(s.t, target.DisposeBrowserContext(profile).Do(direct)) })
+	ctx, _ := chromedp.NewContext(browser, chromedp.WithTargetID(id)) // it goes with its profile
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	s.t.Cleanup(cancel)
+	b := &tab{s, ctx}
+	height := int64(800)
+	b.do(chromedp.EmulateViewport(width, height), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}))
+	return b
+}
+
+// do does what a person does.
+func (b *tab) do(actions ...chromedp.Action) {
+	b.t.Helper()
+	if err := chromedp.Run(b.ctx, actions...); err != nil {
+		b.t.Fatalf("%v\n%s", err, b.text())
+	}
+}
+
+// text is what the page says.
+func (b *tab) text() (text string) {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	_ = chromedp.Run(ctx, chromedp.Evaluate(`document.body.innerText`, &text)) // it is for a message
+	return text
+}
+
+// goTo opens a page.
+func (b *tab) goTo(path string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(b.url+path), chromedp.WaitReady("main", chromedp.ByQuery))
+}
+
+// goodPassword is what the first owner chooses.
+const goodPassword = "correct horse battery staple"
+
+// signIn signs the first owner in, whose password was chosen before or is now.
+func (b *tab) signIn() {
+	b.t.Helper()
+	b.goTo("/admin/sign-in")
+	b.do(chromedp.SendKeys("#email", b.email), chromedp.SendKeys("#password", b.password), chromedp.Submit("#password"), chromedp.WaitVisible(".who"))
+	if b.password == goodPassword {
+		return
+	}
+	b.do(chromedp.SendKeys("#current_password", b.password), chromedp.SendKeys("#new_password", goodPassword), chromedp.SendKeys("#again", goodPassword),
+		chromedp.Submit("#again"), chromedp.WaitVisible(`a[aria-current][href="/admin/keys"]`))
+	b.password = goodPassword
+}
+
+// picture writes what the whole page looks like.
+func (b *tab) picture(file string) {
+	b.t.Helper()
+	var png []byte
+	b.do(chromedp.FullScreenshot(&png, 100))
+	must(b.t, os.WriteFile(file, png, 0o644))
+}
