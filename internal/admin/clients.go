@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
@@ -18,19 +17,9 @@ func (h endpoints) clients() resource[clients.Client, wire.Client] {
 	return resource[clients.Client, wire.Client]{
 		Handler: h.Handler, list: "clients",
 		target: clientTarget, client: func(c *clients.Client) string { return c.ID },
-		one: h.client, page: h.clientsByAge, show: showClient,
+		one: h.client, show: showClient,
 		position: func(c *clients.Client) (time.Time, string) { return c.CreatedAt, c.ID },
 	}
-}
-
-// clientsByAge is a part of the list of clients, oldest first.
-func (h endpoints) clientsByAge(ctx context.Context, page sections.Page) ([]*clients.Client, error) {
-	q := clients.Query{Limit: page.Limit}
-	if page.AfterID != "" {
-		q.After = clients.Position{Value: strconv.FormatInt(page.After.Unix(), 10), ID: page.AfterID}
-	}
-	found, err := h.Clients.Search(ctx, q)
-	return found.Clients, err
 }
 
 func clientTarget(c *clients.Client) audit.Target {
