@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/people"
 )
 
 // The conditions of RFC 9110 §13.1 on each single resource.
@@ -87,24 +88,77 @@ func TestUseDoesNotChangeTheETag(t *testing.T) {
 func TestLostUpdate(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.setUp()
-		tag := w.do("GET", "/sections/nordic", "").is(200).header.Get("ETag")
-		var done, refused atomic.Int32
-		var group sync.WaitGroup
-		for range 8 {
-			group.Go(func() {
-				switch a := w.do("PATCH", "/sections/nordic", `{"name":"mine"}`, "If-Match", tag); a.status {
-				case 200:
-					done.Add(1)
-				case 412:
-					refused.Add(1)
-				default:
-					t.Errorf("%s = %d %s", a.what, a.status, a.body)
-				}
-			})
+		c := w.register(newClient)
+		bo := w.person("bo@example.com", people.Viewer)
+		for _, tt := range []struct{ path, patch string }{
+			{"/sections/nordic", `{"name":"mine"}`},
+			{"/clients/" + c.ID, `{"name":"mine"}`},
+			{"/admins/" + bo.ID, `{"role":"admin"}`},
+		} {
+			tag := w.do("GET", tt.path, "").is(200).header.Get("ETag")
+			last := w.head()
+			var done, refused atomic.Int32
+			var group sync.WaitGroup
+			for range 8 {
+				group.Go(func() {
+					switch a := w.do("PATCH", tt.path, tt.patch, "If-Match", tag); a.status {
+					case 200:
+						done.Add(1)
+					case 412:
+						refused.Add(1)
+					default:
+						t.Errorf("%s = %d %s", a.what, a.status, a.body)
+					}
+				})
+			}
+			group.Wait()
+			if done.Load() != 1 || refused.Load() != 7 || w.head() != last+1 {
+				t.Errorf("%s: %d changed it, %d were told, %d events, want 1, 7 and 1", tt.path, done.Load(), refused.Load(), w.head()-last)
+			}
 		}
-		group.Wait()
-		if done.Load() != 1 || refused.Load() != 7 {
-			t.Errorf("%d changed it and %d were told, want 1 and 7", done.Load(), refused.Load())
+	})
+}
+
+// Two admins who edit the same thing do not undo each other's work unseen.
+func TestTwoEditors(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.setUp()
+		ann, bo := w.person("ann@example.com", people.Owner), w.person("bo@example.com", people.Viewer)
+		ann.arrive()
+		c := w.register(newClient)
+		for _, tt := range []struct {
+			path, anns, roots string
+			both              map[string]string // members after both
+		}{
+			{"/clients/" + c.ID, `{"name":"Ann's"}`, `{"description":"root's"}`, map[string]string{"name": `"Ann's"`, "description": `"root's"`}},
+			{"/clients/" + c.ID, `{"permissions":{"crm-id":["read"]}}`, `{"permissions":{"email":null}}`, map[string]string{"permissions": `{"crm-id":["read"]}`}},
+			{"/admins/" + bo.ID, `{"role":"admin"}`, `{"role":"owner"}`, map[string]string{"role": `"owner"`}},
+		} {
+			tag := ann.do("GET", tt.path, "").is(200).header.Get("ETag")
+			if got := w.do("GET", tt.path, "").is(200).header.Get("ETag"); got != tag {
+				t.Errorf("%s has the tag %s for one and %s for another", tt.path, tag, got)
+			}
+			fresh := ann.do("PATCH", tt.path, tt.anns, "If-Match", tag).is(200).header.Get("ETag")
+			p := w.do("PATCH", tt.path, tt.roots, "If-Match", tag).isProblem(412, "precondition-failed").problem()
+			if !strings.Contains(*p.Detail, fresh) {
+				t.Errorf("%q does not say the tag %s", *p.Detail, fresh)
+			}
+			w.do("DELETE", tt.path, "", "If-Match", tag).isProblem(412, "precondition-failed")
+			a := w.do("PATCH", tt.path, tt.roots, "If-Match", fresh).is(200)
+			for member, want := range tt.both {
+				wantJSON(t, a.member(member), want)
+			}
 		}
+
+		// That somebody signed in, or used a secret, is nobody's edit; a new secret is one.
+		tag := w.do("GET", "/admins/"+bo.ID, "").is(200).header.Get("ETag")
+		must(t, w.exec(`UPDATE admins SET last_sign_in_at = 1893456000 WHERE id = $1`, bo.ID))
+		wantJSON(t, w.do("GET", "/admins/"+bo.ID, "").member("last_sign_in_at"), `"2030-01-01T00:00:00Z"`)
+		w.do("GET", "/admins/"+bo.ID, "", "If-None-Match", tag).is(304)
+		w.do("DELETE", "/admins/"+bo.ID, "", "If-Match", tag).is(204)
+
+		tag = w.do("GET", "/clients/"+c.ID, "").is(200).header.Get("ETag")
+		w.do("POST", "/clients/"+c.ID+"/secrets", "").is(201)
+		w.do("PATCH", "/clients/"+c.ID, `{"name":"n"}`, "If-Match", tag).isProblem(412, "precondition-failed")
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin/wire"
@@ -22,8 +23,11 @@ type clientFilter struct {
 	ExpiresBefore, UnusedSince    *time.Time
 }
 
-// empty says whether every client is asked for.
-func (f clientFilter) empty() bool { return f == clientFilter{} }
+// empty says whether every client is asked for, as by a filter whose value was forgotten.
+func (f clientFilter) empty() bool {
+	texts := orEmpty(f.Q) + orEmpty(f.Section) + orEmpty(f.Permission) + orEmpty(f.State)
+	return texts == "" && f.ExpiresBefore == nil && f.UnusedSince == nil
+}
 
 // query is the filter as the store understands it.
 func (h *Handler) query(ctx context.Context, f clientFilter) (clients.Query, error) {
@@ -31,8 +35,8 @@ func (h *Handler) query(ctx context.Context, f clientFilter) (clients.Query, err
 		Text: orEmpty(f.Q), SectionID: orEmpty(f.Section), State: clients.State(orEmpty(f.State)), Now: time.Now(),
 		ExpiresBefore: moment(f.ExpiresBefore), UnusedSince: moment(f.UnusedSince),
 	}
-	if len(q.Text) > maxSearch {
-		return q, &problem{kind: malformed, detail: fmt.Sprintf("q may have at most %d characters", maxSearch)}
+	if err := checkText(q.Text); err != nil {
+		return q, err
 	}
 	states := []clients.State{clients.AnyState, clients.StateActive, clients.StateDisabled, clients.StateExpired}
 	if !slices.Contains(states, q.State) {
@@ -53,7 +57,15 @@ func (h *Handler) query(ctx context.Context, f clientFilter) (clients.Query, err
 	return q, nil
 }
 
-const maxSearch = 200 // bytes
+const maxSearch = 200 // characters
+
+// checkText checks what is searched for.
+func checkText(q string) error {
+	if utf8.RuneCountInString(q) > maxSearch {
+		return &problem{kind: malformed, detail: fmt.Sprintf("q may have at most %d characters", maxSearch)}
+	}
+	return nil
+}
 
 // ListClients answers GET /clients.
 func (h endpoints) ListClients(ctx context.Context, req wire.ListClientsRequestObject) (wire.ListClientsResponseObject, error) {
@@ -163,10 +175,14 @@ func (h *Handler) confirmation(ids []string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:macSize])
 }
 
-// deleteParameters are those that a DELETE knows. Whoever mistypes dry_run does not want to delete.
+// deleteParameters are those that a DELETE knows. Whoever mistypes dry_run, or sends it where
+// there is none, does not want to delete.
 func deleteParameters(path string) []string {
-	if path == base+"/clients" {
+	switch {
+	case path == base+"/clients":
 		return []string{"q", "section", "permission", "state", "expires_before", "unused_since", "dry_run", "confirm"}
+	case path == base+"/session", strings.HasPrefix(path, base+"/sessions/"):
+		return nil
 	}
 	return []string{"dry_run"}
 }

@@ -2,9 +2,9 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -177,7 +177,8 @@ func knownParameters(next http.Handler) http.Handler {
 			known := deleteParameters(r.URL.Path)
 			query, err := url.ParseQuery(r.URL.RawQuery)
 			if name := unknownParameter(query, known); err != nil || name != "" {
-				fail(w, r, &problem{kind: malformed, detail: fmt.Sprintf("the parameters here are %s; nothing was deleted", strings.Join(known, ", "))})
+				detail := "the parameters here are " + cmp.Or(strings.Join(known, ", "), "none") + "; nothing was deleted"
+				fail(w, r, &problem{kind: malformed, detail: detail})
 				return
 			}
 		}

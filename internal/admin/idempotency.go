@@ -72,7 +72,11 @@ func once(ctx context.Context, db *database.DB) error {
 	case operation != a.operation || body != a.body:
 		return &problem{kind: keyReused, detail: "another request had this Idempotency-Key; send a new key with each new request"}
 	}
-	return &problem{kind: alreadyDone, made: made, detail: "this was done already, and made " + made + a.lost(made)}
+	detail := "this was done already"
+	if !strings.Contains(a.operation, made) { // otherwise it was done to what was there
+		detail += ", and made " + made
+	}
+	return &problem{kind: alreadyDone, made: made, detail: detail + a.lost(made)}
 }
 
 // lost says what to do about a secret that an answer showed which nobody heard: it is not shown

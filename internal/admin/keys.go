@@ -56,7 +56,11 @@ func KeyChanges(db *database.DB, log *audit.Log) func(ctx context.Context, befor
 				continue
 			}
 			if old == nil && strings.HasSuffix(operation(ctx), "/signing-keys/rotate") {
-				if err := made(ctx, db, id); err != nil {
+				err := once(ctx, db) // asked again, because the same request may have come twice at once
+				if err == nil {
+					err = made(ctx, db, id)
+				}
+				if err != nil {
 					return err
 				}
 			}

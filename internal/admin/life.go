@@ -67,6 +67,9 @@ func (h endpoints) deletedClients() resource[clients.Tombstone, wire.DeletedClie
 
 // ListDeletedClients answers GET /deleted-clients.
 func (h endpoints) ListDeletedClients(ctx context.Context, req wire.ListDeletedClientsRequestObject) (wire.ListDeletedClientsResponseObject, error) {
+	if err := checkText(orEmpty(req.Params.Q)); err != nil {
+		return nil, err
+	}
 	deleted := h.deletedClients()
 	deleted.page = pointers(func(ctx context.Context, page sections.Page) ([]clients.Tombstone, error) {
 		return h.Clients.DeletedClients(ctx, page, orEmpty(req.Params.Q))

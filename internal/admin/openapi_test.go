@@ -296,6 +296,8 @@ func TestDocumentHasNothingUnused(t *testing.T) {
 
 // The check of answers sees what it should see.
 func TestDocumentSeesFaults(t *testing.T) {
+	d, err := readDocument()
+	must(t, err)
 	section := `{"id":"nordic","name":"n","created_at":"2030-01-01T00:00:00Z"}`
 	problem := `{"type":"urn:wardkey:problem:internal","title":"t","status":500}`
 	for _, tt := range []struct {
@@ -319,8 +321,6 @@ func TestDocumentSeesFaults(t *testing.T) {
 		{"another operation", "GET", "/nothing", 200, "application/json", "{}", false},
 		{"no such path", "GET", "/nothing", 404, "application/problem+json", "{}", true},
 	} {
-		d, err := readDocument()
-		must(t, err)
 		r, err := http.NewRequestWithContext(t.Context(), tt.method, "http://example.com/admin/v1"+tt.path, nil)
 		must(t, err)
 		w := &recorder{header: http.Header{"Content-Type": {tt.media}, "Etag": {`"x"`}}}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -80,6 +81,9 @@ func (r resource[T, Shown]) create(ctx context.Context, thing *T, save func(cont
 		}
 		return r.audited(ctx, "create", thing, nil, shown)
 	})
+	if err != nil && asProblem(err).kind == taken {
+		err = cmp.Or(once(ctx, r.DB), err) // maybe by the same request, which came twice at once
+	}
 	return shown, etag(shown), err
 }
 
@@ -109,7 +113,9 @@ func (r resource[T, Shown]) update(ctx context.Context, id string, match *string
 		if err := change(ctx, thing); err != nil {
 			return err
 		}
-		shown = r.show(thing)
+		if shown = r.show(thing); etag(shown) == etag(before) {
+			return nil // nothing was changed
+		}
 		return r.audited(ctx, "update", thing, before, shown)
 	})
 	return shown, etag(shown), err

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,10 +46,13 @@ type world struct {
 	cookie string // of a session, which requests carry instead if it is not ""
 }
 
-// each runs a test in a world on each engine.
+// each runs a test in a world on each engine, on both at the same time.
 func each(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
-	databasetest.Each(t, func(t *testing.T, db *database.DB) { test(t, newWorld(t, db, tokens.NewMasterKey())) })
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		t.Parallel()
+		test(t, newWorld(t, db, tokens.NewMasterKey()))
+	})
 }
 
 func newWorld(t *testing.T, db *database.DB, master tokens.MasterKey) *world {
@@ -317,4 +321,13 @@ func (w *world) read(id string) adminclient.Client {
 	var c adminclient.Client
 	w.do("GET", "/clients/"+id, "").is(200).into(&c)
 	return c
+}
+
+// wantSame checks that two lists hold the same, in whatever order.
+func wantSame(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
 }
