@@ -118,6 +118,11 @@ func (c *Client) Normalize(rules Rules, before *Client) error {
 	var v sections.Invalid
 	c.Name = v.Name("/name", c.Name)
 	v.Text("/description", withoutLines(c.Description))
+	for _, text := range []struct{ field, text string }{{"/name", c.Name}, {"/description", c.Description}} {
+		if holdsSecret(text.text) {
+			v.Add(text.field, "holds a secret, which others could read there; take it out, and rotate it")
+		}
+	}
 	if n := len([]rune(c.Description)); n > maxDescription {
 		v.Add("/description", "has %d characters; at most %d are allowed", n, maxDescription)
 	}

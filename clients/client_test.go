@@ -65,6 +65,10 @@ func TestNormalize(t *testing.T) {
 		{"a bell in a description", func(c *Client) { c.Description = "a\x07b" }, []string{"/description"}},
 		{"a description that is no text", func(c *Client) { c.Description = "a\xffb" }, []string{"/description"}},
 
+		{"a secret for a name", func(c *Client) { c.Name = NewSecret().Reveal() }, []string{"/name"}},
+		{"a secret in a description", func(c *Client) { c.Description = "its secret is " + NewSecret().Reveal() + "!" }, []string{"/description"}},
+		{"what looks a little like one", func(c *Client) { c.Name = "wks_ and its like" }, nil},
+
 		{"every Section", func(c *Client) { c.Held = held("*", "email:read") }, nil},
 		{"every Section and one", func(c *Client) { c.Held = held("* nordic", "email:read") }, []string{"/sections/0"}},
 		{"a Section twice", func(c *Client) { c.Held = held("nordic nordic", "email:read") }, []string{"/sections/1"}},

@@ -107,6 +107,16 @@ func FormOf(text string) Form {
 	return Whole
 }
 
+// holdsSecret says whether a whole secret stands somewhere in a text.
+func holdsSecret(text string) bool {
+	for at := range len(text) {
+		if strings.HasPrefix(text[at:], secretPrefix) && len(text)-at >= secretLength && FormOf(text[at:at+secretLength]) == Whole {
+			return true
+		}
+	}
+	return false
+}
+
 // A hash is the SHA-256 of a secret. Secrets are random, so it need not be slow
 // (docs/decisions/0003).
 type hash [sha256.Size]byte

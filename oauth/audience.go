@@ -60,5 +60,6 @@ func refuseResource(resource string) string {
 }
 
 func invalidTarget(resource, description string) *Error {
+	resource, _, _ = strings.Cut(resource, "?") // it is kept for the admin, and nobody knows what is in there
 	return &Error{Code: InvalidTarget, Description: description, Reason: refusals.AudienceUnknown, Detail: resource}
 }

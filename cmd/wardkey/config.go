@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -36,6 +37,7 @@ type config struct {
 	tlsCert       string
 	tlsKey        string
 	plainHTTP     bool
+	proxies       []string // that are trusted
 	bootstrapFile string
 	demo          bool
 	logLevel      string
@@ -60,6 +62,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.tlsCert, "tls-cert", "", "certificate file (PEM); an address that is not loopback needs one, or --plain-http")
 	f.StringVar(&c.tlsKey, "tls-key", "", "private key file (PEM) of the certificate")
 	f.BoolVar(&c.plainHTTP, "plain-http", false, "serve without TLS on an address that is not loopback, behind a proxy that ends TLS")
+	f.StringArrayVar(&c.proxies, "trusted-proxy", nil, "address or network (CIDR) of a proxy whose X-Forwarded-For is believed; may repeat")
 	f.StringVar(&c.bootstrapFile, "bootstrap-file", "", "on the first start, write the first credentials there (JSON, mode 0600) instead of printing them")
 	f.BoolVar(&c.demo, "demo", false, "on the first start, make Sections, keyspaces and a client to play with, and print a curl that gets its token")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -155,6 +158,21 @@ func (c *config) checkAudiences() error {
 		}
 	}
 	return nil
+}
+
+// trustedProxies are the networks of --trusted-proxy.
+func (c *config) trustedProxies() (trusted []netip.Prefix, err error) {
+	for _, text := range c.proxies {
+		prefix, err := netip.ParsePrefix(text)
+		if address, failed := netip.ParseAddr(text); failed == nil {
+			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, usagef("--trusted-proxy %q is neither an address nor a network, as 10.0.0.0/8", text)
+		}
+		trusted = append(trusted, prefix)
+	}
+	return trusted, nil
 }
 
 func (c *config) checkSigning() error {

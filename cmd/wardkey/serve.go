@@ -45,6 +45,10 @@ func serve(ctx context.Context, c *config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	trusted, err := c.trustedProxies()
+	if err != nil {
+		return err
+	}
 	public, err := c.newListener(ctx, c.listen)
 	if err != nil {
 		return err
@@ -61,7 +65,7 @@ func serve(ctx context.Context, c *config, stdout, stderr io.Writer) error {
 
 	// Until the store is there, requests get an answer that says so.
 	handler := newSwitch(starting())
-	servers := []*server{newServer(public, request.Wrap(log, handler), log)}
+	servers := []*server{newServer(public, request.BehindProxies(trusted, request.Wrap(log, handler)), log)}
 	var adminHandler *handlerSwitch
 	if c.adminListen != "" {
 		listener, err := c.newListener(ctx, c.adminListen)
@@ -70,7 +74,7 @@ func serve(ctx context.Context, c *config, stdout, stderr io.Writer) error {
 		}
 		defer listener.Close() //nolint:errcheck // the server closes it first
 		adminHandler = newSwitch(starting())
-		servers = append(servers, newServer(listener, request.Wrap(log, adminHandler), log))
+		servers = append(servers, newServer(listener, request.BehindProxies(trusted, request.Wrap(log, adminHandler)), log))
 	}
 	p := &parts{
 		config: c, db: db, master: master, log: log, stdout: stdout,

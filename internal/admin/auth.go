@@ -105,6 +105,21 @@ func permitted(r *http.Request, p *people.Person) error {
 	return &problem{kind: insufficientScope, detail: "a viewer may look at everything and change nothing; ask an owner for the role of an admin"}
 }
 
+// mayHandle says whether who acts may give a client what it is to hold, or change one that holds
+// it, or give it a secret: whoever has a client that may change admins is as good as an owner.
+func mayHandle(ctx context.Context, states ...*clients.Client) error {
+	session := people.Current(ctx)
+	if session == nil || session.Person.Role == people.Owner {
+		return nil
+	}
+	for _, c := range states {
+		if slices.Contains(c.Held.Permissions, sections.Permission{Target: sections.Wardkey, Action: write}) {
+			return &problem{kind: insufficientScope, detail: "only an owner may do this with a client that holds wardkey:write, which may change admins"}
+		}
+	}
+	return nil
+}
+
 var onlyOwners = &problem{kind: insufficientScope, detail: "only an owner may do this"}
 
 // authenticate returns the client whose token the request carries (RFC 6750). The token, its

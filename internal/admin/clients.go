@@ -161,6 +161,9 @@ func (h endpoints) CreateClient(ctx context.Context, req wire.CreateClientReques
 		if err := h.assign(ctx, c, in, nil); err != nil {
 			return err
 		}
+		if err := mayHandle(ctx, c); err != nil {
+			return err
+		}
 		secret, err = h.Clients.Create(ctx, c, now())
 		return err
 	})
@@ -211,6 +214,9 @@ func (h endpoints) UpdateClient(ctx context.Context, req wire.UpdateClientReques
 		}
 		before := *c
 		if err := h.assign(ctx, c, in, &before); err != nil {
+			return err
+		}
+		if err := mayHandle(ctx, &before, c); err != nil {
 			return err
 		}
 		return h.Clients.Update(ctx, c)

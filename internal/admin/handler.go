@@ -5,11 +5,13 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/mux"
 
@@ -155,14 +157,22 @@ func headAsGet(next http.Handler) http.Handler {
 	})
 }
 
-// knownCharacters answers 404 to ids that no resource can have, before a database is asked that
-// would take some of their characters amiss.
+// knownCharacters answers 404 to ids that no resource can have, and 400 to parameters that are no
+// text, before a database is asked that would take some of their characters amiss.
 func knownCharacters(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, id := range mux.Vars(r) {
 			if strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
 				fail(w, r, errNoPath)
 				return
+			}
+		}
+		for name, values := range r.URL.Query() {
+			for _, value := range values {
+				if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+					fail(w, r, &problem{kind: malformed, detail: fmt.Sprintf("the parameter %q is not text", name)})
+					return
+				}
 			}
 		}
 		next.ServeHTTP(w, r)

@@ -335,6 +335,47 @@ func TestRoles(t *testing.T) {
 	})
 }
 
+// Who may do everything but change admins gets no client that may change them.
+func TestAdminsMakeNoOwners(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.setUp()
+		ann := w.person("ann@example.com", people.Admin)
+		ann.arrive()
+		reader := ann.do("POST", "/clients", `{"name":"n","sections":[],"permissions":{"wardkey":["read"]}}`).is(201)
+		var made adminclient.ClientCreated
+		reader.into(&made)
+		plain := "/clients/" + made.ID
+		root := "/clients/" + w.root.ID
+		for _, tt := range []struct{ method, path, body string }{
+			{"POST", "/clients", `{"name":"n","sections":[],"permissions":{"wardkey":["read","write"]}}`},
+			{"PATCH", plain, `{"permissions":{"wardkey":["write"]}}`},
+			{"PATCH", root, `{"name":"mine"}`},
+			{"PATCH", root, `{"permissions":{"wardkey":["read"]}}`},
+			{"POST", root + "/secrets", ``},
+			{"POST", root + "/cancel-rotation", ``},
+		} {
+			ann.do(tt.method, tt.path, tt.body).isProblem(403, "insufficient-scope")
+		}
+		ann.do("PATCH", plain, `{"name":"another"}`).is(200)
+		ann.do("POST", plain+"/secrets", ``).is(201)
+		ann.becomes(people.Owner)
+		ann.do("PATCH", plain, `{"permissions":{"wardkey":["write"]}}`).is(200)
+		ann.do("POST", root+"/secrets", ``).is(201)
+	})
+}
+
+// Texts that no database takes the same are refused, whatever the parameter.
+func TestParametersAreText(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for _, path := range []string{
+			"/audit-events?actor=%00", "/audit-events?action=%ff", "/refusals?cause=%00", "/clients?section=%00",
+			"/clients?permission=%00:%00", "/clients?q=%ff", "/sessions?admin=%00", "/deleted-clients?q=%00",
+		} {
+			w.do("GET", path, "").isProblem(400, "malformed")
+		}
+	})
+}
+
 // harmless is the path of an operation on what is not there, so that it does nothing.
 func harmless(op operation) string {
 	path := regexp.MustCompile(`\{[a-z_]+\}`).ReplaceAllString(op.path, "nothing")

@@ -115,6 +115,13 @@ func (h endpoints) AddSecret(ctx context.Context, req wire.AddSecretRequestObjec
 
 // changeSecrets lets change alter the secrets of a client, and records what became of each.
 func (h endpoints) changeSecrets(ctx context.Context, clientID string, change func(ctx context.Context) error) error {
+	client, err := h.client(ctx, clientID)
+	if err != nil {
+		return err
+	}
+	if err := mayHandle(ctx, client); err != nil {
+		return err
+	}
 	before, err := h.secretsByID(ctx, clientID)
 	if err != nil {
 		return err

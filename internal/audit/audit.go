@@ -6,7 +6,8 @@
 // Events are never changed. Each carries a hash over itself and over the hash of the one before
 // it, which anybody can check in an export, and a seal by a key that is not in the database,
 // which only a server can make: whoever can write to the database alone can forge neither an
-// event nor the end of the log ([Log.Verify]).
+// event nor the end of the log ([Log.Verify]). An older state of the whole log, or none at all, it
+// takes for what it is; that the log went back is for a witness outside of the database to say.
 package audit
 
 import (

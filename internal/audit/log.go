@@ -45,9 +45,16 @@ func (l *Log) Record(ctx context.Context, acts ...Act) error {
 	err := l.db.Transact(ctx, func(ctx context.Context) error {
 		// Whoever adds moves the end first, so that of two at once one waits or begins anew.
 		var last Event
-		err := l.db.QueryRow(ctx, `UPDATE audit_head SET seq = seq + $1 WHERE id = 1 RETURNING seq - $1, hash`, len(acts)).Scan(&last.Seq, &last.Hash)
+		err := l.db.QueryRow(ctx, `UPDATE audit_head SET seq = seq + $1 WHERE id = 1 RETURNING seq - $1, hash, seal`, len(acts)).Scan(&last.Seq, &last.Hash, &last.seal)
 		if err != nil {
 			return err
+		}
+		if !l.ends(last) {
+			// Going on as if nothing was would make the end look right again.
+			acts = append([]Act{{Action: Broken, Target: Target{Kind: "audit_log", ID: strconv.FormatInt(last.Seq, 10)}, At: time.Now()}}, acts...)
+			if _, err := l.db.Exec(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1`); err != nil {
+				return err
+			}
 		}
 		for some := range slices.Chunk(acts, maxRows) {
 			if last, err = l.add(ctx, last, some); err != nil {
@@ -266,6 +273,9 @@ func (l *Log) Verify(ctx context.Context) (events int64, fault *Fault, err error
 			if !hmac.Equal([]byte(e.seal), []byte(mac(l.key, sealedEvent, e.Seq, e.Hash))) {
 				return events, &Fault{e.Seq, fmt.Sprintf("event %d was not written by a server: its seal is not right", e.Seq)}, nil
 			}
+			if e.Action == Broken {
+				return events, &Fault{e.Seq, fmt.Sprintf("when event %d was written, the end of the log before it had been changed, as by taking events away", e.Seq)}, nil
+			}
 		}
 	}
 }
@@ -279,11 +289,21 @@ func (l *Log) head(ctx context.Context) (end Event, err error) {
 	return end, err
 }
 
+// Broken is the action of an event which says that the end of the log before it was not as a
+// server had left it. Whoever changed it, the log tells from then on.
+const Broken = "audit_log.broken"
+
+// ends says whether the end of the log is as a server left it. Until the first event nobody has
+// sealed it: a log that was emptied again is told by the journal beside the database.
+func (l *Log) ends(end Event) bool {
+	untouched := end.Seq == 0 && end.Hash == "" && end.seal == ""
+	return untouched || hmac.Equal([]byte(end.seal), []byte(mac(l.key, sealedHead, end.Seq, end.Hash)))
+}
+
 // compare says what is wrong with where the chain ends.
 func (l *Log) compare(c chain, end Event) *Fault {
-	untouched := end.Seq == 0 && end.Hash == "" && end.seal == ""
 	switch {
-	case !untouched && !hmac.Equal([]byte(end.seal), []byte(mac(l.key, sealedHead, end.Seq, end.Hash))):
+	case !l.ends(end):
 		return &Fault{end.Seq, "the end of the log was changed: its seal is not right"}
 	case end.Seq != c.last:
 		return &Fault{min(end.Seq, c.last) + 1, fmt.Sprintf("the log should end with event %d and ends with event %d", end.Seq, c.last)}

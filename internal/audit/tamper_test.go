@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
@@ -155,6 +156,32 @@ func copyTo(exec func(string, ...any) int64, seq int64, e audit.Event) {
 		client_id, changes, ip, request_id, hash, seal) SELECT $1, $2, at, actor_kind, actor_id, actor_name, action, target_kind, target_id,
 		target_name, client_id, changes, ip, request_id, $3, seal FROM audit_events WHERE seq = $4`,
 		e.Seq, e.ID, hex.EncodeToString(hash[:]), seq)
+}
+
+// An end that was changed is told for ever, not only until the next act seals a new one.
+func TestChangedEndIsRemembered(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		log := written(t, db, 7)
+		if _, err := db.Exec(t.Context(), `DELETE FROM audit_events WHERE seq = 7`); err != nil {
+			t.Fatal(err)
+		}
+		_, err := db.Exec(t.Context(), `UPDATE audit_head SET seq = 6, hash = (SELECT hash FROM audit_events WHERE seq = 6)`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := log.Record(t.Context(), audit.Act{Action: "section.create", At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, fault, err := log.Verify(t.Context()); n != 6 || fault == nil || fault.Seq != 7 || err != nil {
+			t.Errorf("Verify = %d, %v, %v; want a fault at event 7", n, fault, err)
+		}
+		events, err := log.Events(t.Context(), audit.Filter{Action: audit.Broken}, 0, 10)
+		if err != nil || len(events) != 1 || events[0].Seq != 7 || events[0].Target.ID != "6" {
+			t.Errorf("Events = %v, %v; want one that tells of it", events, err)
+		}
+	})
 }
 
 // Whoever can write to the database and has not the key is found, every time.

@@ -67,6 +67,7 @@ func (h *hour) row(r Refusal) *row {
 		p.clientID = r.ClientID
 	case !h.mayName(network, p.idHash):
 		p.idHash, r.ClientID = "", ""
+		p.detail = unnamed(r.Cause, p.detail)
 	}
 	g := group{p.clientID, p.idHash, p.cause, ""}
 	if p.idHash == "" {
@@ -90,11 +91,19 @@ func (h *hour) row(r Refusal) *row {
 
 // last is the row of a cause for which there is always room.
 func (h *hour) last(cause Cause) *row {
-	p := place{cause: cause}
+	p := place{cause: cause, detail: unnamed(cause, "")}
 	if found := h.rows[p]; found != nil {
 		return found
 	}
 	return h.add(p, Refusal{})
+}
+
+// unnamed is the detail of a row that stands for ids which were too many to keep.
+func unnamed(cause Cause, detail string) string {
+	if cause == UnknownClient && detail == "" {
+		return NotKept
+	}
+	return detail
 }
 
 // mayName says whether a network may cause rows for this id, which no client has.

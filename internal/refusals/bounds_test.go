@@ -42,13 +42,13 @@ func TestBounds(t *testing.T) {
 		details int
 	}{
 		{"one", 100, func(int) Refusal { return wrong("192.0.2.1", noon) }, 1, 1, 1, 0},
-		{"ids of one address", 1000, func(i int) Refusal { return stranger(fmt.Sprint("id ", i), "192.0.2.1", noon) }, maxIDs + 1, maxIDs, maxIDs + 1, 0},
+		{"ids of one address", 1000, func(i int) Refusal { return stranger(fmt.Sprint("id ", i), "192.0.2.1", noon) }, maxIDs + 1, maxIDs, maxIDs + 1, 1},
 		{"ids of one network", 1000, func(i int) Refusal {
 			return stranger(fmt.Sprint("id ", i), fmt.Sprintf("2001:db8:0:1::%x", i), noon)
-		}, maxIDs + 1, maxIDs, maxIDs + 1, 0},
+		}, maxIDs + 1, maxIDs, maxIDs + 1, 1},
 		{"ids of two networks", 1000, func(i int) Refusal {
 			return stranger(fmt.Sprint("id ", i), fmt.Sprintf("2001:db8:0:%d::1", i%2), noon)
-		}, 2*maxIDs + 2, 2 * maxIDs, 2*maxIDs + 2, 0},
+		}, 2*maxIDs + 2, 2 * maxIDs, 2*maxIDs + 2, 2}, // NotKept, for each
 		{"addresses of a client", 1000, func(i int) Refusal { return wrong(fmt.Sprint("192.0.2.", i), noon) }, maxAddressed + 1, maxAddressed + 1, maxAddressed, 0},
 		{"one network of a client", 1000, func(i int) Refusal { return wrong(fmt.Sprintf("2001:db8::%x", i), noon) }, 1, 1, 1, 0},
 		{"IPv4 in two ways", 2, func(i int) Refusal { return wrong([]string{"192.0.2.1", "::ffff:192.0.2.1"}[i], noon) }, 1, 1, 1, 0},
@@ -61,7 +61,7 @@ func TestBounds(t *testing.T) {
 		{"no id, of two addresses", 1000, func(i int) Refusal {
 			return Refusal{Cause: Malformed, Detail: fmt.Sprint("fault ", i/2), Address: fmt.Sprint("192.0.2.", i%2), At: noon}
 		}, 2*maxAddressed + 2*(maxPairs-maxAddressed) + 1, 0, 2 * maxAddressed, 2 * maxPairs},
-		{"ids of many addresses", maxStrangers + 1000, func(i int) Refusal { return stranger(fmt.Sprint("id ", i), fmt.Sprint("address ", i), noon) }, maxStrangers + 1, maxStrangers, maxStrangers, 0},
+		{"ids of many addresses", maxStrangers + 1000, func(i int) Refusal { return stranger(fmt.Sprint("id ", i), fmt.Sprint("address ", i), noon) }, maxStrangers + 1, maxStrangers, maxStrangers, 1},
 		{"clients", maxRows + 1000, func(i int) Refusal {
 			r := wrong("192.0.2.1", noon)
 			r.ClientID = fmt.Sprint("client ", i)

@@ -57,6 +57,9 @@ func unknownClient(r Row) (cause, cure string) {
 	case Blanks:
 		return "The client_id was sent with blanks around it.",
 			"Remove the spaces and line breaks before and after the Client ID; they often come with copying."
+	case NotKept:
+		return "The client_id that was sent is that of no client, or of a deleted one: too many such ids came from there within the hour to keep each.",
+			"Ask for the Client ID that the integration sends, and look it up; if nobody of yours sends from that address, somebody is guessing, which is hopeless."
 	case SecretAsID:
 		return "What was sent as client_id looks like a secret.",
 			"Send the Client ID as client_id and the secret as client_secret: they may stand in each other's place. The secret should be rotated if others can read where it stood."

@@ -21,7 +21,7 @@ import (
 
 // ErrNotFound means that an error_id leads to no refused token request. People read it.
 var ErrNotFound = errors.New("no token request refused in the last 7 days has this error_id; " +
-	"it has 26 letters and digits, copied from an answer 4xx of /oauth/token (that of any other answer stands in the server's log)")
+	"it has 26 letters and digits, copied from an answer 400 or 401 of POST /oauth/token (that of any other answer stands in the server's log)")
 
 // A Cause is why a token request was refused. Programs know it by this name.
 type Cause string
@@ -48,6 +48,7 @@ const (
 	Blanks      = "blanks"              // around the client_id or the secret
 	Damaged     = "damaged"             // the checksum of the secret does not match
 	SecretAsID  = "secret_in_client_id" // what was sent as client_id looks like a secret, and is not kept
+	NotKept     = "not_kept"            // the id: too many that no client has came from there
 	NothingHeld = "nothing held"        // for the audience; no scope value has a blank
 )
 

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"time"
 )
@@ -98,6 +99,10 @@ func recovered(w *response, rec *record, failure any) {
 		"the server failed; its log says why under the error_id", rec.id)
 }
 
+// secret is what a secret of a client looks like, or the beginning of one: people paste them
+// where an id belongs.
+var secret = regexp.MustCompile(`wks_[0-9A-Za-z]*`)
+
 // write writes the line. The query is left out: somebody may have put a secret there.
 func write(log *slog.Logger, r *http.Request, rec *record, status int, failed bool, took time.Duration) {
 	level := slog.LevelInfo
@@ -111,6 +116,7 @@ func write(log *slog.Logger, r *http.Request, rec *record, status int, failed bo
 	if len(path) > 200 {
 		path = path[:200]
 	}
+	path = secret.ReplaceAllString(path, "[secret]")
 	attrs := make([]slog.Attr, 0, 8+len(rec.attrs))
 	attrs = append(attrs,
 		slog.String("request_id", rec.id), slog.String("method", r.Method), slog.String("path", path),

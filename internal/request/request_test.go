@@ -96,7 +96,7 @@ func TestPanicInTheMiddle(t *testing.T) {
 
 // One line says all that is needed of a request, and nothing that may hold a secret.
 func TestLog(t *testing.T) {
-	r := httptest.NewRequest("POST", "/oauth/token?client_secret=wks_query", strings.NewReader("client_secret=wks_body"))
+	r := httptest.NewRequest("POST", "/clients/wks_path/secrets?client_secret=wks_query", strings.NewReader("client_secret=wks_body"))
 	r.RemoteAddr = "192.0.2.1:1234"
 	r.Header.Set("Authorization", "Basic wks_header")
 	r.Header.Set("Cookie", "session=wks_cookie")
@@ -109,7 +109,7 @@ func TestLog(t *testing.T) {
 		t.Fatalf("the log has %d lines: %v", len(log), log)
 	}
 	wanted := line{
-		"level": "INFO", "msg": "request", "method": "POST", "path": "/oauth/token", "status": 401.0,
+		"level": "INFO", "msg": "request", "method": "POST", "path": "/clients/[secret]/secrets", "status": 401.0,
 		"ip": "192.0.2.1", "client_id": "c1", "error": "invalid_client",
 	}
 	for key, want := range wanted {
