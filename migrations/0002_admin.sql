@@ -50,6 +50,7 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
 ALTER TABLE admins ADD COLUMN one_time_password BOOLEAN NOT NULL DEFAULT FALSE; -- somebody else knows it
+ALTER TABLE admins ADD COLUMN one_time_until BIGINT NOT NULL DEFAULT 0; -- from then on it opens nothing
 ALTER TABLE admins ADD COLUMN last_sign_in_at BIGINT NOT NULL DEFAULT 0;
 
 CREATE TABLE sessions (
@@ -68,12 +69,24 @@ CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
 -- Failed sign-ins in a row, by account and by address, and how long the next one must wait.
 CREATE TABLE sign_in_failures (
-    subject          TEXT    NOT NULL PRIMARY KEY, -- 'account <hash>', 'address <address>' or 'password <admin id>'
+    -- 'account <hash>', 'account <hash> at <address>' where it is known, 'address <address>' or
+    -- 'password <admin id>'
+    subject          TEXT    NOT NULL PRIMARY KEY,
     failures         BIGINT  NOT NULL,
     last_at          BIGINT  NOT NULL,
     blocked_until    BIGINT  NOT NULL,
     refusal_recorded BOOLEAN NOT NULL -- somebody came before that, and it is in the audit log
 );
+
+-- Where admins signed in during the last 30 days. What fails there and what fails elsewhere is
+-- counted apart.
+CREATE TABLE sign_in_addresses (
+    admin_id TEXT   NOT NULL REFERENCES admins (id) ON DELETE CASCADE,
+    address  TEXT   NOT NULL, -- an IPv4 address, or an IPv6 network of 64 bits
+    last_at  BIGINT NOT NULL,
+    PRIMARY KEY (admin_id, address)
+);
+CREATE INDEX sign_in_addresses_by_time ON sign_in_addresses (last_at);
 
 -- A secret that was revoked stays for a while with its end in the past, so that whoever still
 -- uses it can be told from whoever never had it.
@@ -161,9 +174,11 @@ DROP TABLE secret_activity;
 ALTER TABLE client_secrets DROP COLUMN expires_before_overlap;
 ALTER TABLE client_secrets DROP COLUMN revoked_by;
 ALTER TABLE client_secrets DROP COLUMN revoked_at;
+DROP TABLE sign_in_addresses;
 DROP TABLE sign_in_failures;
 DROP TABLE sessions;
 ALTER TABLE admins DROP COLUMN last_sign_in_at;
+ALTER TABLE admins DROP COLUMN one_time_until;
 ALTER TABLE admins DROP COLUMN one_time_password;
 DROP TABLE idempotency_keys;
 DROP TABLE audit_head;

@@ -161,7 +161,7 @@ func (f *firstCredentials) print(w io.Writer, c *config) {
 		fmt.Fprintf(w, `
 First start. These are shown once; store them now:
   Admin          %s
-  Password       %s
+  Password       %s (for one time, and seven days: choose your own at /admin/)
   Client ID      %s
   Client Secret  %s
 `, f.AdminEmail, f.AdminPassword, f.ClientID, f.ClientSecret)

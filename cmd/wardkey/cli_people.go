@@ -172,7 +172,7 @@ func printNewAdmin(p *printer, made adminclient.AdminCreated) error {
 }
 
 func printOneTime(p *printer, password string) error {
-	return p.say("\nOne-time password  %s\n\nIt is shown this once: hand it over now. Whoever signs in with it must choose another.", password)
+	return p.say("\nOne-time password  %s\n\nIt is shown this once: hand it over now. Whoever signs in with it must choose another.\nAfter seven days it opens nothing any more: wardkey admin reset-password makes another.", password)
 }
 
 func (c *cli) adminListCommand(s *directStore) *cobra.Command {

@@ -33,7 +33,7 @@ func (p *People) ChangePassword(ctx context.Context, c PasswordChange, now time.
 	if err != nil {
 		return err
 	}
-	if !v.right {
+	if !v.right || x.oneTimeEnded(now) {
 		return ErrWrongPassword
 	}
 	password, err := p.NewPassword(ctx, x.Email, c.New)
@@ -46,7 +46,7 @@ func (p *People) ChangePassword(ctx context.Context, c PasswordChange, now time.
 // replace gives a person a new password in place of the one with the hash.
 func (p *People) replace(ctx context.Context, x *Person, hash string, password Password, keep string, now time.Time) error {
 	return p.db.Transact(ctx, func(ctx context.Context) error {
-		n, err := p.db.Exec(ctx, `UPDATE admins SET password_hash = $1, one_time_password = FALSE WHERE id = $2 AND password_hash = $3`,
+		n, err := p.db.Exec(ctx, `UPDATE admins SET password_hash = $1, one_time_password = FALSE, one_time_until = 0 WHERE id = $2 AND password_hash = $3`,
 			password.hash, x.ID, hash)
 		if err != nil {
 			return fmt.Errorf("change a password: %w", err)

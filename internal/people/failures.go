@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/wardkey/wardkey/internal/database"
@@ -25,22 +24,20 @@ type subject struct {
 	longest time.Duration // that it is made to wait
 }
 
-// accountSubject is a folded e-mail, whether anybody has it or not. People type passwords where
-// the e-mail belongs, so the text itself is not kept.
+// accountSubject is a folded e-mail, whether anybody has it or not, at all addresses where it is
+// not known. People type passwords where the e-mail belongs, so the text itself is not kept.
 func (p *People) accountSubject(email string) subject {
 	return subject{"account " + p.log.Pseudonym(email), longestAccount}
 }
 
-// addressSubject is an IPv4 address, or the IPv6 network of which one subscriber has all addresses.
-func addressSubject(address string) subject {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return subject{"address " + printable(address), longestAddress}
-	}
-	if ip = ip.Unmap().WithZone(""); ip.Is6() {
-		return subject{"address " + netip.PrefixFrom(ip, 64).Masked().String(), longestAddress}
-	}
-	return subject{"address " + ip.String(), longestAddress}
+// at is an account at a network where it is known: what fails elsewhere does not make it wait.
+func (s subject) at(network string) subject {
+	return subject{s.key + " at " + network, s.longest}
+}
+
+// addressSubject is a network, whatever is tried there.
+func addressSubject(network string) subject {
+	return subject{"address " + network, longestAddress}
 }
 
 // passwordSubject is a person who is signed in and gives the current password. Nobody else can
@@ -133,6 +130,17 @@ func (p *People) forget(ctx context.Context, s subject) error {
 		return fmt.Errorf("forget failed sign-ins: %w", err)
 	}
 	return nil
+}
+
+// forgetAll takes away all failures of a person's account, wherever it was tried.
+func (p *People) forgetAll(ctx context.Context, x *Person) error {
+	account := p.accountSubject(x.Email)
+	_, err := p.db.Exec(ctx, `DELETE FROM sign_in_failures WHERE subject IN (SELECT $1 || address FROM sign_in_addresses WHERE admin_id = $2)`,
+		account.at("").key, x.ID)
+	if err != nil {
+		return fmt.Errorf("forget failed sign-ins: %w", err)
+	}
+	return errors.Join(p.forget(ctx, account), p.forget(ctx, passwordSubject(x.ID)))
 }
 
 // giveBack takes away the one failure that was counted and was none. Unless others failed since,

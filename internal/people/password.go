@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -32,7 +33,7 @@ func (p *People) NewPassword(ctx context.Context, email, text string) (Password,
 }
 
 // OneTimePassword makes a password that somebody must be told, and that must be changed when it
-// has been used. It may return ErrBusy.
+// has been used. Seven days after it was given it opens nothing any more. It may return ErrBusy.
 func (p *People) OneTimePassword(ctx context.Context) (Password, error) {
 	text := rand.Text()
 	hash, err := p.hash(ctx, text)
@@ -49,6 +50,14 @@ func (p *People) hash(ctx context.Context, text string) (string, error) {
 }
 
 func (p Password) oneTime() bool { return p.text != nil }
+
+// until is when the password ends that is given now, zero for never.
+func (p Password) until(now time.Time) time.Time {
+	if !p.oneTime() {
+		return time.Time{}
+	}
+	return now.UTC().Truncate(time.Second).Add(oneTimeLife)
+}
 
 // Reveal returns the text of a one-time password, for the one answer that shows it; otherwise "".
 func (p Password) Reveal() string {

@@ -57,8 +57,17 @@ type Person struct {
 	// OneTimePassword means that somebody else knows the password: until it is changed, a session
 	// is good for nothing but changing it.
 	OneTimePassword bool
+	OneTimeUntil    time.Time // when that password ends; zero if there is none
 	CreatedAt       time.Time
 	LastSignInAt    time.Time // zero for never
+}
+
+// oneTimeLife is for how long a one-time password opens something. It may lie in a letter or a
+// terminal's history for ever.
+const oneTimeLife = 7 * 24 * time.Hour
+
+func (p Person) oneTimeEnded(now time.Time) bool {
+	return p.OneTimePassword && !now.Before(p.OneTimeUntil)
 }
 
 // Actor is the person as the audit log names who acts.

@@ -58,7 +58,7 @@ func TestCreate(t *testing.T) {
 		if any, err := w.Any(t.Context()); err != nil || !any {
 			t.Errorf("Any = %t, %v", any, err)
 		}
-		want := Person{ID: bo.ID, Email: "bo@example.com", Role: Viewer, OneTimePassword: true, CreatedAt: noon.Add(time.Second)}
+		want := Person{ID: bo.ID, Email: "bo@example.com", Role: Viewer, OneTimePassword: true, OneTimeUntil: noon.Add(7*24*time.Hour + time.Second), CreatedAt: noon.Add(time.Second)}
 		if got := w.read(t, bo.ID); got != want || *bo != want {
 			t.Errorf("Person = %+v, want %+v", got, want)
 		}
@@ -228,7 +228,7 @@ func TestChangePassword(t *testing.T) {
 		w.make(t, "ann@example.com", Owner)
 		first, second := w.begin(t, t.Context()), w.begin(t, t.Context())
 		id := first.Session.Person.ID
-		w.exec(t, `UPDATE admins SET one_time_password = TRUE`)
+		w.exec(t, `UPDATE admins SET one_time_password = TRUE, one_time_until = $1`, noon.Add(time.Second).Unix())
 		change := func(person, current, chosen string) error {
 			return w.ChangePassword(t.Context(), PasswordChange{PersonID: person, SessionID: second.Session.ID, Current: current, New: chosen}, noon)
 		}

@@ -33,10 +33,14 @@ func (p *People) signIn(ctx context.Context, a Attempt, now time.Time, then func
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	account, address := p.accountSubject(email), addressSubject(a.Address)
-	v, err := p.try(ctx, []subject{account, address}, hash, a.Password, now)
+	from := network(a.Address)
+	subjects, err := p.signInSubjects(ctx, email, x, from, now)
+	if err != nil {
+		return err
+	}
+	v, err := p.try(ctx, subjects, hash, a.Password, now)
 	if _, early := errors.AsType[TooSoon](err); early {
-		return cmp.Or(p.refuse(ctx, []subject{account, address}, x, now), err)
+		return cmp.Or(p.refuse(ctx, subjects, x, now), err)
 	}
 	if err != nil {
 		return err
@@ -44,13 +48,39 @@ func (p *People) signIn(ctx context.Context, a Attempt, now time.Time, then func
 	// Whoever hangs up now is recorded like any other.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	if v.right && x.oneTimeEnded(now) {
+		return cmp.Or(p.recordFailure(ctx, x, oneTimeEnded, now), ErrSignIn)
+	}
 	if v.right {
-		err := p.admit(ctx, x, hash, v, now, then)
+		err := p.admit(ctx, x, hash, v, now, func(ctx context.Context, x *Person) error {
+			if err := p.know(ctx, x.ID, from, now); err != nil {
+				return err
+			}
+			return then(ctx, x)
+		})
 		if !errors.Is(err, ErrSignIn) {
 			return err
 		}
 	}
 	return cmp.Or(p.recordFailure(ctx, x, notRight, now), ErrSignIn)
+}
+
+// signInSubjects are whose failures count for whoever signs in from the network: the account,
+// which person x has or nobody, and the network.
+func (p *People) signInSubjects(ctx context.Context, email string, x *Person, network string, now time.Time) ([]subject, error) {
+	var id string
+	if x != nil {
+		id = x.ID
+	}
+	known, err := p.knownAt(ctx, id, network, now)
+	if err != nil {
+		return nil, err
+	}
+	account := p.accountSubject(email)
+	if known {
+		account = account.at(network)
+	}
+	return []subject{account, addressSubject(network)}, nil
 }
 
 // admit lets a person in whose password is right. It returns ErrSignIn if that was changed while
@@ -77,8 +107,9 @@ func (p *People) admit(ctx context.Context, x *Person, hash string, v verdict, n
 
 // Why a sign-in failed, for the audit log.
 const (
-	notRight = "wrong e-mail or password"
-	tooSoon  = "too soon after other failures"
+	notRight     = "wrong e-mail or password"
+	tooSoon      = "too soon after other failures"
+	oneTimeEnded = "one-time password has ended"
 )
 
 // recordFailure records a sign-in that failed. What was typed as the e-mail of no account may be a

@@ -96,7 +96,7 @@ func TestSubjects(t *testing.T) {
 		{"a\x00b\xff", "address ab\ufffd"},
 		{strings.Repeat("x", 1000), "address " + strings.Repeat("x", 200)},
 	} {
-		if got := addressSubject(tt.address).key; got != tt.want {
+		if got := addressSubject(network(tt.address)).key; got != tt.want {
 			t.Errorf("addressSubject(%q) = %q; want %q", tt.address, got, tt.want)
 		}
 	}
@@ -205,7 +205,7 @@ func TestSuccessForgets(t *testing.T) {
 			must(t, err)
 			return all[0]
 		}
-		account, address := w.accountSubject("ann@example.com"), addressSubject(home)
+		account, address := w.accountSubject("ann@example.com").at(home), addressSubject(network(home))
 		must(t, w.tryToSignIn(t.Context(), "ann@example.com", annsPassword, home, noon))
 		if n := w.count(t, `SELECT count(*) FROM sign_in_failures`); n != 0 {
 			t.Errorf("%d subjects failed; want none", n)

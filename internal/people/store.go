@@ -14,22 +14,22 @@ import (
 )
 
 // columns are all of a person's but the password.
-const columns = `a.id, a.email, a.role, a.one_time_password, a.created_at, a.last_sign_in_at`
+const columns = `a.id, a.email, a.role, a.one_time_password, a.one_time_until, a.created_at, a.last_sign_in_at`
 
 type scanner interface{ Scan(dest ...any) error }
 
 // scan reads the columns of a person, and what stands behind them.
 func scan(row scanner, more ...any) (*Person, error) {
 	var p Person
-	var created, signedIn database.Time
-	err := row.Scan(append([]any{&p.ID, &p.Email, &p.Role, &p.OneTimePassword, &created, &signedIn}, more...)...)
+	var until, created, signedIn database.Time
+	err := row.Scan(append([]any{&p.ID, &p.Email, &p.Role, &p.OneTimePassword, &until, &created, &signedIn}, more...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read an admin: %w", err)
 	}
-	p.CreatedAt, p.LastSignInAt = created.Time, signedIn.Time
+	p.OneTimeUntil, p.CreatedAt, p.LastSignInAt = until.Time, created.Time, signedIn.Time
 	return &p, nil
 }
 
@@ -89,10 +89,12 @@ func (p *People) Create(ctx context.Context, x *Person, password Password, now t
 	if err := errors.Join(checkEmail(x.Email), x.Role.check()); err != nil {
 		return err
 	}
-	x.ID, x.CreatedAt, x.OneTimePassword = uuid.NewString(), now.UTC().Truncate(time.Second), password.oneTime()
+	x.ID, x.CreatedAt = uuid.NewString(), now.UTC().Truncate(time.Second)
+	x.OneTimePassword, x.OneTimeUntil = password.oneTime(), password.until(now)
 	err := p.db.Transact(ctx, func(ctx context.Context) error {
-		_, err := p.db.Exec(ctx, `INSERT INTO admins (id, email, password_hash, role, created_at, one_time_password) VALUES ($1, $2, $3, $4, $5, $6)`,
-			x.ID, x.Email, password.hash, string(x.Role), database.At(x.CreatedAt), x.OneTimePassword)
+		_, err := p.db.Exec(ctx, `INSERT INTO admins (id, email, password_hash, role, created_at, one_time_password, one_time_until)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			x.ID, x.Email, password.hash, string(x.Role), database.At(x.CreatedAt), x.OneTimePassword, database.At(x.OneTimeUntil))
 		if err != nil {
 			return err
 		}
@@ -175,15 +177,15 @@ func (p *People) spare(ctx context.Context, x *Person) error {
 	return nil
 }
 
-// ResetPassword gives a person another password, as from [People.OneTimePassword], and ends the
-// sessions. It returns ErrNotFound.
+// ResetPassword gives a person another password, as from [People.OneTimePassword], forgets what
+// failed for the account and ends the sessions. It returns ErrNotFound.
 func (p *People) ResetPassword(ctx context.Context, id string, password Password, now time.Time) error {
 	return p.change(ctx, id, func(ctx context.Context, x *Person) error {
-		if err := p.endSessions(ctx, id, ""); err != nil {
+		if err := errors.Join(p.forgetAll(ctx, x), p.endSessions(ctx, id, "")); err != nil {
 			return err
 		}
-		_, err := p.db.Exec(ctx, `UPDATE admins SET password_hash = $1, one_time_password = $2 WHERE id = $3`,
-			password.hash, password.oneTime(), id)
+		_, err := p.db.Exec(ctx, `UPDATE admins SET password_hash = $1, one_time_password = $2, one_time_until = $3 WHERE id = $4`,
+			password.hash, password.oneTime(), database.At(password.until(now)), id)
 		if err != nil {
 			return fmt.Errorf("reset the password of an admin: %w", err)
 		}
@@ -199,13 +201,17 @@ func (p *People) endSessions(ctx context.Context, id, keep string) error {
 	return nil
 }
 
-// Purge forgets the sessions that had ended by now, and the failures that no longer count.
+// Purge forgets the sessions that had ended by now, the failures that no longer count, and the
+// addresses that are no longer known.
 func (p *People) Purge(ctx context.Context, now time.Time) error {
 	if _, err := p.db.Exec(ctx, `DELETE FROM sessions WHERE expires_at <= $1`, database.At(now)); err != nil {
 		return fmt.Errorf("purge sessions: %w", err)
 	}
 	if _, err := p.db.Exec(ctx, `DELETE FROM sign_in_failures WHERE last_at <= $1`, database.At(now.Add(-forgetAfter))); err != nil {
 		return fmt.Errorf("purge failed sign-ins: %w", err)
+	}
+	if _, err := p.db.Exec(ctx, `DELETE FROM sign_in_addresses WHERE last_at <= $1`, database.At(now.Add(-knownFor))); err != nil {
+		return fmt.Errorf("purge where admins signed in: %w", err)
 	}
 	return nil
 }
