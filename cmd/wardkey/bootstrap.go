@@ -161,10 +161,12 @@ func (f *firstCredentials) print(w io.Writer, c *config) {
 		fmt.Fprintf(w, `
 First start. These are shown once; store them now:
   Admin          %s
-  Password       %s (for one time, and seven days: choose your own at /admin/)
+  Password       %s
   Client ID      %s
   Client Secret  %s
-`, f.AdminEmail, f.AdminPassword, f.ClientID, f.ClientSecret)
+
+Sign in at %s/admin/ within seven days, and choose your own password.
+`, f.AdminEmail, f.AdminPassword, f.ClientID, f.ClientSecret, c.issuer)
 	}
 	if f.demoID != "" {
 		fmt.Fprintf(w, `
