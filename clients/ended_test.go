@@ -95,3 +95,55 @@ func TestSecretsAreForgotten(t *testing.T) {
 		known(2)
 	})
 }
+
+// A sooner end is kept, on the token path and when the rotation is cancelled; a later one is not
+// taken, nor one for a secret that was revoked.
+func TestEndSecret(t *testing.T) {
+	const hour = time.Hour
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		for _, tt := range []struct {
+			name    string
+			ends    time.Duration // after noon; 0: never
+			revoked bool
+			at      time.Duration
+			want    time.Duration
+			err     error
+		}{
+			{"no end", 0, false, hour, hour, nil},
+			{"a later end", 2 * hour, false, hour, hour, nil},
+			{"the same end", hour, false, hour, hour, ErrSecretNotFound},
+			{"a sooner end", hour, false, 2 * hour, hour, ErrSecretNotFound},
+			{"revoked", 0, true, -hour, 0, ErrSecretNotFound},
+		} {
+			c := billing()
+			secret := create(t, store, c)
+			id := c.Credentials[0].ID
+			if tt.ends != 0 {
+				_, _, err := store.AddSecret(t.Context(), c.ID, time.Time{}, &tt.ends, noon)
+				must(t, err)
+			}
+			if tt.revoked {
+				must(t, store.RevokeSecret(t.Context(), c.ID, id, "me", noon))
+			}
+			if err := store.EndSecret(t.Context(), c.ID, id, noon.Add(tt.at)); !errors.Is(err, tt.err) {
+				t.Errorf("%s: EndSecret = %v; want %v", tt.name, err, tt.err)
+			}
+			if tt.ends > tt.at && !tt.revoked {
+				_, err := store.CancelRotation(t.Context(), c.ID, "me", noon)
+				must(t, err)
+			}
+			ended, err := store.EndedSecret(t.Context(), c.ID, id)
+			if err != nil || !ended.EndedAt.Equal(noon.Add(tt.want)) {
+				t.Errorf("%s: it ends %s, %v; want %s", tt.name, ended.EndedAt, err, noon.Add(tt.want))
+			}
+			found, _, err := NewLookup(db, 10*time.Second).Client(t.Context(), c.ID)
+			must(t, err)
+			if verdict, _ := found.Authenticate(secret, noon.Add(hour)); verdict != SecretExpired {
+				t.Errorf("%s: on the token path it is met with %q", tt.name, verdict)
+			}
+		}
+		if err := store.EndSecret(t.Context(), "nobody", "nothing", noon); !errors.Is(err, ErrSecretNotFound) {
+			t.Errorf("EndSecret of nothing = %v", err)
+		}
+	})
+}

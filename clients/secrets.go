@@ -79,6 +79,24 @@ func (s *Store) RevokeSecret(ctx context.Context, clientID, secretID, by string,
 	})
 }
 
+// EndSecret gives one secret of a client a sooner end than it has, and none that a cancelled
+// rotation could bring back. It returns ErrSecretNotFound, also for one that was revoked or ends as
+// soon as that.
+func (s *Store) EndSecret(ctx context.Context, clientID, secretID string, at time.Time) error {
+	return s.db.Transact(ctx, func(ctx context.Context) error {
+		n, err := s.db.Exec(ctx, `UPDATE client_secrets SET expires_at = $1, expires_before_overlap = $2
+			WHERE client_id = $3 AND id = $4 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $1)`,
+			database.At(at), unchanged, clientID, secretID)
+		if err != nil {
+			return fmt.Errorf("end a secret of client %s: %w", clientID, err)
+		}
+		if n == 0 {
+			return ErrSecretNotFound
+		}
+		return s.derive(ctx, clientID)
+	})
+}
+
 // forgetSecrets deletes those of a client's secrets that ended too long ago to be remembered.
 func (s *Store) forgetSecrets(ctx context.Context, clientID string, now time.Time) error {
 	_, err := s.db.Exec(ctx, `DELETE FROM client_secrets

@@ -55,9 +55,30 @@ func (s *directStore) open(cmd *cobra.Command, getenv func(string) string, fn fu
 	if err != nil {
 		return err
 	}
+	before, err := logEnd(cmd.Context(), db)
+	if err != nil {
+		return err
+	}
 	all := people.New(db, audit.NewLog(db, master.Derive("audit")))
 	cmd.SetContext(audit.With(cmd.Context(), audit.Origin{Actor: audit.Actor{Kind: audit.CommandLine, ID: osUser(getenv)}}))
-	return fn(storedAdmins{all, people.NewSessions(all, false)})
+	err = fn(storedAdmins{all, people.NewSessions(all, false)})
+	return errors.Join(err, s.journal(cmd.Context(), db, before))
+}
+
+// journal brings the journal of revocations up to date if anything was done: nobody else would
+// before the next start, and a backup may be restored until then.
+func (s *directStore) journal(ctx context.Context, db *database.DB, before position) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerPatience)
+	defer cancel()
+	end, err := logEnd(ctx, db)
+	if err == nil && end != before {
+		j := &journal{path: s.config.journalPath(), db: db, log: slog.New(slog.DiscardHandler)}
+		err = j.catchUp(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("it is done, but could not be written into the journal of revocations: %w", err)
+	}
+	return nil
 }
 
 // database opens the database, which must be there.
@@ -90,11 +111,21 @@ func (s *directStore) masterKey(ctx context.Context, db *database.DB) (tokens.Ma
 	if err != nil {
 		return master, err
 	}
-	if err := db.Migrate(ctx); err != nil {
+	if err := upToDate(ctx, db); err != nil {
 		return master, err
 	}
 	keys := tokens.Keys{DB: db, Master: master, Schedule: tokens.DefaultSchedule, Log: slog.New(slog.DiscardHandler)}
 	return master, keys.Refresh(ctx) // opens them
+}
+
+// upToDate refuses a database whose schema is older than this program: who looks at admins must not
+// change it for the server that is stopped.
+func upToDate(ctx context.Context, db *database.DB) error {
+	schema, err := db.Schema(ctx)
+	if err == nil && len(schema.Pending()) > 0 {
+		err = fmt.Errorf("the schema of this database has version %d, this program's is %d; run wardkey migrate first", schema.Version, schema.Latest())
+	}
+	return err
 }
 
 // osUser is who works on the store, for the audit log.

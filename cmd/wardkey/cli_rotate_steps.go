@@ -103,7 +103,7 @@ func (w walk) whatNow(before *rotation, made adminclient.SecretCreated, atOnce b
 	lives := "lives on until it is ended"
 	if w.flags.overlapGiven {
 		ends := before.now.Add(w.flags.overlapSpan)
-		lives = "ends by itself " + stamped(&ends, before.now)
+		lives = endsBySelf(ends, before.now)
 	}
 	text := fmt.Sprintf(`Now both secrets of %s work:
   older  …%s, %s; %s
@@ -119,6 +119,11 @@ func (w walk) whatNow(before *rotation, made adminclient.SecretCreated, atOnce b
 		"  3. Once nobody does, end it:           " + w.next(" --finish"),
 		"  Or take all of this back:              " + w.next(" --cancel"),
 	}, "\n")
+}
+
+// endsBySelf says when a live secret ends, also one that has only seconds left.
+func endsBySelf(end, now time.Time) string {
+	return fmt.Sprintf("ends by itself in %s, at %s", roughly(end.Sub(now)), clockTime(end))
 }
 
 // status shows the live secrets, who uses them, and what to do next.
@@ -147,6 +152,9 @@ func (w walk) advice(r *rotation) string {
 	text := ""
 	if newer.LastUsedAt == nil {
 		text = fmt.Sprintf("The newer secret …%s was never used: has it been handed out?\n", clean(newer.Hint))
+	}
+	if older.ExpiresAt != nil {
+		text += fmt.Sprintf("The older secret …%s %s.\n", clean(older.Hint), endsBySelf(*older.ExpiresAt, r.now))
 	}
 	if older.silence(r.now) >= w.flags.quietSpan {
 		return text + fmt.Sprintf("The older secret …%s has been silent for %s. End it:  %s",
@@ -245,10 +253,10 @@ func (w walk) ended(said, id string) error {
 // capital begins a text as a sentence begins.
 func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
-// roughly is a time in words.
+// roughly is a time in words, never too short to tell.
 func roughly(span time.Duration) string {
-	if words := inWords(span); words != "" {
-		return words
+	if span >= 90*time.Second {
+		return inWords(span)
 	}
-	return fmt.Sprintf("%d seconds", int(span/time.Second))
+	return plural(int(span.Round(time.Second)/time.Second), "second")
 }

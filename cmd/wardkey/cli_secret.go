@@ -239,6 +239,10 @@ func (c *cli) secretRevokeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			warning := c.endingLeft(client, secret, time.Now())
+			if agreed.yes && !agreed.dryRun && len(warning) > 0 { // who is asked reads it in the question
+				fmt.Fprintf(cmd.ErrOrStderr(), "Warning:%s\n", indented(warning))
+			}
 			return c.delete(cmd, agreed, deletion{
 				what: fmt.Sprintf("secret %s (…%s) of %s", secret.ID, secret.Hint, clientKind.called(client)),
 				word: secret.Hint, wordIs: "what it ends with",
@@ -247,10 +251,10 @@ func (c *cli) secretRevokeCommand() *cobra.Command {
 				},
 				effects: func(context.Context, adminclient.Preview) ([]string, error) {
 					p := c.printer(cmd)
-					return []string{
+					return append([]string{
 						"It was " + lastUsed(secret.LastUsedAt, p.now) + "; who uses it gets no more tokens.",
 						fmt.Sprintf("The client has %s.", plural(len(client.Secrets)-1, "other secret")),
-					}, nil
+					}, warning...), nil
 				},
 			})
 		},
@@ -258,6 +262,20 @@ func (c *cli) secretRevokeCommand() *cobra.Command {
 	agreed.flags(cmd)
 	find = ofClient(c, cmd)
 	return cmd
+}
+
+// endingLeft warns that without the newer of two live secrets only one is left that ends.
+func (c *cli) endingLeft(client adminclient.Client, revoked adminclient.Secret, now time.Time) []string {
+	live := slices.DeleteFunc(slices.Clone(client.Secrets), func(s adminclient.Secret) bool {
+		return s.ExpiresAt != nil && !now.Before(*s.ExpiresAt)
+	})
+	if len(live) != 2 || live[1].ID != revoked.ID || live[0].ExpiresAt == nil { // oldest first
+		return nil
+	}
+	return []string{
+		fmt.Sprintf("The client is left with secret …%s, which %s.", clean(live[0].Hint), endsBySelf(*live[0].ExpiresAt, now)),
+		"To take the rotation back instead, and give that the end that it had before:  " + walk{c: c, client: client}.next(" --cancel"),
+	}
 }
 
 // secretOf is the one secret with this id, or that begins so, or that ends with this hint.

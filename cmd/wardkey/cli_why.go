@@ -83,7 +83,7 @@ func (c *cli) whyError(cmd *cobra.Command, id string) error {
 	if p.json {
 		return p.value(all)
 	}
-	return printCauses(p, all.Items)
+	return printCauses(p, all.Items, "")
 }
 
 // whyClient explains all refusals of a client, by cause.
@@ -113,7 +113,7 @@ func (c *cli) whyClient(cmd *cobra.Command, f *whyFlags) error {
 	case len(all.Items) == 0:
 		return p.say("No token request of %s was refused%s.", called, whenAsked(f.since))
 	}
-	return printCauses(p, all.Items)
+	return printCauses(p, all.Items, strings.TrimPrefix(called, "client "))
 }
 
 func whenAsked(since string) string {
@@ -177,22 +177,23 @@ func (g *causeGroup) addresses() string {
 	return strings.Join(names, ", ")
 }
 
-// printCauses says for each cause why, what to do, when, from where, and how often.
-func printCauses(p *printer, all []adminclient.Refusal) error {
+// printCauses says for each cause why, what to do, when, from where, and how often. Asked is the
+// client that was asked about, if it is or was here.
+func printCauses(p *printer, all []adminclient.Refusal, asked string) error {
 	for i, group := range byCause(all) {
 		if i > 0 {
 			if err := p.say(""); err != nil {
 				return err
 			}
 		}
-		if err := p.cause(group); err != nil {
+		if err := p.cause(group, asked); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *printer) cause(g *causeGroup) error {
+func (p *printer) cause(g *causeGroup, asked string) error {
 	r := g.refusals[0]
 	if err := p.say("%s", p.paint(bold, clean(r.Explanation))); err != nil {
 		return err
@@ -200,7 +201,7 @@ func (p *printer) cause(g *causeGroup) error {
 	first, last := g.first(), g.last()
 	fields := [][2]string{
 		{"  What to do", r.Cure},
-		{"  Client", refusedClient(r)},
+		{"  Client", refusedClient(r, asked)},
 		{"  When", stamped(&last, p.now)},
 		{"  From", g.addresses()},
 		{"  Cause", r.Cause},
@@ -217,10 +218,17 @@ func (p *printer) cause(g *causeGroup) error {
 	return p.fields(fields...)
 }
 
-func refusedClient(r adminclient.Refusal) string {
+// refusedClient is whose request was refused. The answer names no client where the server did not
+// get as far as looking it up.
+func refusedClient(r adminclient.Refusal, asked string) string {
+	unnamed, unknown := r.ClientID == nil || *r.ClientID == "", r.Cause == "unknown_client"
 	switch {
-	case r.ClientID == nil || *r.ClientID == "":
+	case unnamed && unknown && asked == "":
 		return "none that is or was here"
+	case unnamed && unknown:
+		return asked + ", which was not here at that time"
+	case unnamed:
+		return orElse(asked, "not known") + "; the request was refused before its client was looked up"
 	case r.ClientName == nil || *r.ClientName == "":
 		return *r.ClientID
 	}

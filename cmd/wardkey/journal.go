@@ -23,9 +23,9 @@ const journalName = "revocations.jsonl"
 
 func (c *config) journalPath() string { return filepath.Join(c.dataDir, journalName) }
 
-// A journal is a file beside the database that says again what the audit log says was revoked, so
-// that a backup which is restored brings nothing back (docs/decisions/0014). What stands in it is
-// taken from the audit log alone: what others revoke on the same database stands in it too.
+// A journal is a file beside the database that says again what the audit log says was revoked or
+// limited, so that a backup which is restored brings nothing back (docs/decisions/0014). What stands
+// in it is taken from the audit log alone: what others do on the same database stands in it too.
 type journal struct {
 	path    string
 	db      *database.DB
@@ -116,6 +116,9 @@ func (j *journal) begin(ctx context.Context, file *journalFile) error {
 	if err := j.restore(ctx, found); err != nil {
 		return err
 	}
+	if found.continues && len(found.again) == 0 {
+		return j.add(file, found.end, found.behind)
+	}
 	// What was done just now is in the log as well.
 	end, err := logEnd(ctx, j.db)
 	if err != nil {
@@ -129,6 +132,34 @@ func (j *journal) begin(ctx context.Context, file *journalFile) error {
 		lines = append(lines, entry{RestoredAt: time.Now().UTC().Truncate(time.Second), Seq: end.seq, Hash: end.hash})
 	}
 	return j.add(file, end, lines)
+}
+
+// errOtherLog means that a journal is not of this database as it is.
+var errOtherLog = errors.New("it is of another database, or a backup of this one was restored; the next start of wardkey serve compares them")
+
+// catchUp adds to a journal that is there what was done without a server, and revokes nothing again.
+// Where there is none, the first start makes it.
+func (j *journal) catchUp(ctx context.Context) error {
+	if _, err := os.Stat(j.path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	file, err := openJournalFile(j.path)
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // what was written was synced
+	known, err := j.readAll(ctx, file)
+	if err != nil {
+		return err
+	}
+	found, err := compare(ctx, j.db, known)
+	if err != nil {
+		return err
+	}
+	if !found.continues {
+		return fmt.Errorf("%s: %w", j.path, errOtherLog)
+	}
+	return j.add(file, found.end, found.behind)
 }
 
 // readAll reads the journal and cuts off a line that was torn when a server ended in the middle

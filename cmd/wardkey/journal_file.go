@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// An entry is a line of the journal: a revocation, or the mark of a backup that was restored.
+// An entry is a line of the journal: a revocation, a limit that was set or lifted, or the mark of a
+// backup that was restored.
 type entry struct {
 	At         time.Time `json:"at,omitzero"`
 	Event      string    `json:"event,omitempty"` // of the audit log; none for what is older than it
@@ -26,6 +27,12 @@ type entry struct {
 	ClientID   string    `json:"client_id,omitempty"`
 	By         string    `json:"by,omitempty"`
 	RestoredAt time.Time `json:"restored_at,omitzero"` // only of a mark
+
+	// Only of an update of them: what they became. An end that is zero is none.
+	Disabled  *bool      `json:"disabled,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	had time.Time // the end that is to be made sooner
 }
 
 func (e entry) isMark() bool { return !e.RestoredAt.IsZero() }

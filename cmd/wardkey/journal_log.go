@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ const (
 	removeAdmin  = "admin.remove"
 )
 
-const revoking = `('` + deleteClient + `', '` + revokeTokens + `', '` + revokeSecret + `', '` + deleteKey + `', '` + removeAdmin + `')`
+const revoking = `('` + deleteClient + `', '` + revokeTokens + `', '` + revokeSecret + `', '` + deleteKey + `', '` + removeAdmin + `', '` + updateSecret + `', '` + updateClient + `')`
 
 // logEnd is where the audit log ends.
 func logEnd(ctx context.Context, db *database.DB) (end position, err error) {
@@ -54,7 +55,7 @@ func logHas(ctx context.Context, db *database.DB, place position) (bool, error) 
 
 // loggedRevocations reads what the audit log says was revoked after one event, up to another.
 func loggedRevocations(ctx context.Context, db *database.DB, after, last int64) ([]entry, error) {
-	rows, err := db.Query(ctx, `SELECT seq, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, client_id, hash
+	rows, err := db.Query(ctx, `SELECT seq, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, client_id, hash, changes
 		FROM audit_events WHERE seq > $1 AND seq <= $2 AND action IN `+revoking+` ORDER BY seq`, after, last)
 	if err != nil {
 		return nil, fmt.Errorf("read revocations from the audit log: %w", err)
@@ -65,12 +66,19 @@ func loggedRevocations(ctx context.Context, db *database.DB, after, last int64) 
 		var e entry
 		var at database.Time
 		var by audit.Actor
-		err := rows.Scan(&e.Seq, &e.Event, &at, &by.Kind, &by.ID, &by.Name, &e.Action, &e.TargetKind, &e.TargetID, &e.TargetName, &e.ClientID, &e.Hash)
+		var changes string
+		err := rows.Scan(&e.Seq, &e.Event, &at, &by.Kind, &by.ID, &by.Name, &e.Action, &e.TargetKind, &e.TargetID, &e.TargetName, &e.ClientID, &e.Hash, &changes)
 		if err != nil {
 			return nil, fmt.Errorf("read revocations from the audit log: %w", err)
 		}
 		e.At, e.By = at.Time, by.String()
-		all = append(all, e)
+		counts, err := e.readLimits(changes)
+		if err != nil {
+			return nil, fmt.Errorf("read event %d of the audit log: %w", e.Seq, err)
+		}
+		if counts {
+			all = append(all, e)
+		}
 	}
 	return all, rows.Err()
 }
@@ -114,7 +122,7 @@ func unlogged(ctx context.Context, db *database.DB, known []entry, end position)
 // last of each thing, in the order in which they were made.
 func notInEffect(ctx context.Context, db *database.DB, known []entry) ([]entry, error) {
 	var again []entry
-	gone := map[string]bool{} // with a client goes what is its own
+	gone := map[string]bool{} // with a client goes what is its own, and no limit matters any more
 	for _, kind := range []struct{ action, alive string }{
 		{deleteClient, `SELECT id FROM clients WHERE id IN `},
 		{revokeSecret, `SELECT id FROM client_secrets WHERE revoked_at = 0 AND id IN `},
@@ -137,13 +145,17 @@ func notInEffect(ctx context.Context, db *database.DB, known []entry) ([]entry, 
 			if gone[e.ClientID] {
 				continue
 			}
-			if e.Action == deleteClient {
-				gone[id] = true
-			}
+			gone[id] = gone[id] || e.Action == deleteClient || e.Action == revokeSecret
 			again = append(again, e)
 		}
 	}
-	return again, nil
+	limits, err := exceeded(ctx, db, known)
+	for _, e := range limits {
+		if !gone[e.ClientID] && !gone[e.TargetID] {
+			again = append(again, e)
+		}
+	}
+	return again, err
 }
 
 // latestOf are the entries of one action by what they name, the last of each.
@@ -159,13 +171,14 @@ func latestOf(known []entry, action string) map[string]entry {
 
 // among returns those of the things named that a query finds, in order.
 func among(ctx context.Context, db *database.DB, query string, named map[string]entry) ([]string, error) {
-	var found []string
-	ids := make([]string, 0, len(named))
-	for id := range named {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b string) int { return byAge(named[a], named[b]) })
-	for some := range slices.Chunk(ids, 500) {
+	found, err := textsOf(ctx, db, query, named)
+	slices.SortFunc(found, func(a, b string) int { return byAge(named[a], named[b]) })
+	return found, err
+}
+
+// textsOf is what a query finds that asks for the things named.
+func textsOf(ctx context.Context, db *database.DB, query string, named map[string]entry) (found []string, err error) {
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(named)), 500) {
 		places, args := make([]string, len(some)), make([]any, len(some))
 		for i, id := range some {
 			places[i], args[i] = "$"+strconv.Itoa(i+1), id
@@ -176,7 +189,6 @@ func among(ctx context.Context, db *database.DB, query string, named map[string]
 		}
 		found = append(found, part...)
 	}
-	slices.SortFunc(found, func(a, b string) int { return byAge(named[a], named[b]) })
 	return found, nil
 }
 

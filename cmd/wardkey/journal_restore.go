@@ -20,6 +20,7 @@ import (
 type comparison struct {
 	continues bool     // the log of the database goes on from where the journal ends
 	saw, end  position // where the journal ends, and where the log does
+	behind    []entry  // what the log has and the journal lacks
 	again     []entry  // what was revoked and is alive
 }
 
@@ -37,7 +38,11 @@ func compare(ctx context.Context, db *database.DB, known []entry) (c comparison,
 	if c.continues, err = logHas(ctx, db, c.saw); err != nil {
 		return c, err
 	}
-	c.again, err = notInEffect(ctx, db, known)
+	if c.behind, err = unlogged(ctx, db, known, c.end); err != nil {
+		return c, err
+	}
+	// A limit may have been lifted when nobody wrote the journal.
+	c.again, err = notInEffect(ctx, db, slices.Concat(known, c.behind))
 	return c, err
 }
 
@@ -53,7 +58,7 @@ func (j *journal) restore(ctx context.Context, c comparison) error {
 		return fmt.Errorf("revoke again what a backup brought back: %w", err)
 	}
 	counts := []any{"file", j.path}
-	for _, action := range []string{deleteClient, revokeSecret, revokeTokens, deleteKey, removeAdmin} {
+	for _, action := range []string{deleteClient, revokeSecret, revokeTokens, deleteKey, removeAdmin, updateSecret, updateClient} {
 		n := len(slices.DeleteFunc(slices.Clone(done), func(e entry) bool { return e.Action != action }))
 		counts = append(counts, action, n)
 	}
@@ -129,6 +134,10 @@ func (j *journal) revokeOne(ctx context.Context, e entry) error {
 		return j.clients.RevokeTokens(ctx, e.TargetID, time.Now())
 	case removeAdmin:
 		return j.people.Remove(ctx, e.TargetID, time.Now())
+	case updateSecret:
+		return j.clients.EndSecret(ctx, e.ClientID, e.TargetID, *e.ExpiresAt)
+	case updateClient:
+		return j.limitClient(ctx, e)
 	}
 	return fmt.Errorf("a journal cannot tell how to do %q again", e.Action)
 }
@@ -165,9 +174,11 @@ func (j *journal) endSessions(ctx context.Context) error {
 
 // restoredAct tells that something was revoked again, and after which event.
 func restoredAct(e entry) audit.Act {
+	changes := limitChanges(e)
+	changes["restored"] = audit.Change{After: e.Event}
 	return audit.Act{
 		Action: e.Action, Target: audit.Target{Kind: e.TargetKind, ID: e.TargetID, Name: e.TargetName}, ClientID: e.ClientID, At: time.Now(),
-		Changes: map[string]audit.Change{"restored": {After: e.Event}},
+		Changes: changes,
 	}
 }
 

@@ -22,6 +22,10 @@ wardkey serve revokes it again before it answers the first request; this command
 It also checks that the master key opens the signing keys of this backup, that this program knows
 the schema, and that the audit log is whole. An embedded database needs its server stopped.
 
+The journal knows of clients that were deleted, disabled or given an end, of secrets and tokens that
+were revoked, of secrets that were given an end, and of signing keys and admins that were removed.
+` + notCovered + `
+
 It ends with status 0 if there is nothing to do, and 1 if there is.`,
 		Example: `  wardkey restore-check
   wardkey restore-check --data-dir /var/lib/wardkey --json
@@ -92,12 +96,28 @@ func (x *examination) verdict(p *printer, again []entry) error {
 	case toDo > 0:
 		return fmt.Errorf("restore-check: there is something to do; it stands beside what was found")
 	}
-	return p.say("Nothing to do: all that was revoked is revoked in this database.")
+	return p.say("Nothing to do: all that the journal says was revoked, ended or disabled is so in this database.\n%s", notCovered)
 }
+
+// notCovered is what a journal does not know.
+const notCovered = `It does not know of permissions that were narrowed, of Sections, keyspaces and capabilities that
+were deleted, nor of passwords and roles of admins that were changed.`
 
 // revoked is what each action took away, in a word.
 var revoked = map[string]string{
 	deleteClient: "client", revokeSecret: "secret", revokeTokens: "tokens of", deleteKey: "signing key", removeAdmin: "admin",
+	updateSecret: "end of secret",
+}
+
+// what says what an entry took away.
+func (e entry) what() string {
+	switch {
+	case e.Action != updateClient:
+		return revoked[e.Action]
+	case e.Disabled != nil:
+		return "disabled client"
+	}
+	return "end of client"
 }
 
 func (x *examination) printAgain(p *printer, again []entry) error {
@@ -106,7 +126,7 @@ func (x *examination) printAgain(p *printer, again []entry) error {
 	}
 	rows := make([]row, len(again))
 	for i, e := range again {
-		rows[i] = row{cells: []string{revoked[e.Action], e.TargetID, shorten(e.TargetName, 40), stamped(&e.At, p.now), e.By}}
+		rows[i] = row{cells: []string{e.what(), e.TargetID, shorten(e.TargetName, 40), stamped(&e.At, p.now), e.By}}
 	}
 	if err := p.say("\nThe next start revokes again:"); err != nil {
 		return err

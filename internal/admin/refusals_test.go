@@ -80,7 +80,7 @@ func TestRefusalByErrorID(t *testing.T) {
 		if r := w.refusals("/refusals?cause=client_deleted"); len(r) != 1 || *r[0].ClientID != gone.ID {
 			t.Errorf("of deleted clients: %+v", r)
 		}
-		for _, unknown := range []string{"", "x", strings.Repeat("A", 26), "%00", strings.Repeat("A", 5000), "' OR 1=1 --"} {
+		for _, unknown := range []string{"", "x", strings.Repeat("A", 26), strings.Repeat("A", 5000), "' OR 1=1 --"} {
 			wantJSON(t, string(w.do("GET", "/refusals?error_id="+strings.ReplaceAll(unknown, " ", "+"), "").is(200).body), `{"items":[]}`)
 		}
 	})

@@ -770,6 +770,20 @@ type SigningKeyRotate struct {
 	Now *bool `json:"now,omitempty"`
 }
 
+// Usage defines model for Usage.
+type Usage struct {
+	Hours []UsageHour `json:"hours"`
+}
+
+// UsageHour defines model for UsageHour.
+type UsageHour struct {
+	Granted int64 `json:"granted"`
+
+	// Hour When it began.
+	Hour    time.Time `json:"hour"`
+	Refused int64     `json:"refused"`
+}
+
 // ByPermission defines model for byPermission.
 type ByPermission = string
 
@@ -1620,6 +1634,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /clients/{id}/secrets/{secret_id}/addresses (the `ListSecretAddresses` operationId).
 	ListSecretAddresses(ctx context.Context, id Resource, secretID string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadUsage How many token requests of a client were granted and refused
+	//
+	// Hour by hour in the last two days, the oldest first, the last the one that is under way. It is
+	// counted some seconds late.
+	//
+	// Corresponds with GET /clients/{id}/usage (the `ReadUsage` operationId).
+	ReadUsage(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDeletedClients List deleted clients
 	//
@@ -2483,6 +2505,24 @@ func (c *API) DeleteSecret(ctx context.Context, id Resource, secretID string, pa
 // Corresponds with GET /clients/{id}/secrets/{secret_id}/addresses (the `ListSecretAddresses` operationId).
 func (c *API) ListSecretAddresses(ctx context.Context, id Resource, secretID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListSecretAddressesRequest(c.Server, id, secretID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadUsage How many token requests of a client were granted and refused
+//
+// Hour by hour in the last two days, the oldest first, the last the one that is under way. It is
+// counted some seconds late.
+//
+// Corresponds with GET /clients/{id}/usage (the `ReadUsage` operationId).
+func (c *API) ReadUsage(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadUsageRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -4942,6 +4982,40 @@ func NewListSecretAddressesRequest(server string, id Resource, secretID string) 
 	return req, nil
 }
 
+// NewReadUsageRequest constructs an http.Request for the ReadUsage method
+func NewReadUsageRequest(server string, id Resource) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients/%s/usage", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListDeletedClientsRequest constructs an http.Request for the ListDeletedClients method
 func NewListDeletedClientsRequest(server string, params *ListDeletedClientsParams) (*http.Request, error) {
 	var err error
@@ -6608,6 +6682,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /clients/{id}/secrets/{secret_id}/addresses (the `ListSecretAddresses` operationId).
 	ListSecretAddressesWithResponse(ctx context.Context, id Resource, secretID string, reqEditors ...RequestEditorFn) (*ListSecretAddressesResponse, error)
 
+	// ReadUsageWithResponse How many token requests of a client were granted and refused
+	//
+	// Hour by hour in the last two days, the oldest first, the last the one that is under way. It is
+	// counted some seconds late.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /clients/{id}/usage (the `ReadUsage` operationId).
+	ReadUsageWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadUsageResponse, error)
+
 	// ListDeletedClientsWithResponse List deleted clients
 	//
 	// Newest first. What is left of a client is its id, its name, and who deleted it when.
@@ -8235,6 +8319,54 @@ func (r ListSecretAddressesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListSecretAddressesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadUsageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Usage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadUsageResponse) GetJSON200() *Usage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadUsageResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadUsageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadUsageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadUsageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadUsageResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9878,6 +10010,22 @@ func (c *ClientWithResponses) ListSecretAddressesWithResponse(ctx context.Contex
 	return ParseListSecretAddressesResponse(rsp)
 }
 
+// ReadUsageWithResponse How many token requests of a client were granted and refused
+//
+// Hour by hour in the last two days, the oldest first, the last the one that is under way. It is
+// counted some seconds late.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /clients/{id}/usage (the `ReadUsage` operationId).
+func (c *ClientWithResponses) ReadUsageWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadUsageResponse, error) {
+	rsp, err := c.ReadUsage(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadUsageResponse(rsp)
+}
+
 // ListDeletedClientsWithResponse List deleted clients
 //
 // Newest first. What is left of a client is its id, its name, and who deleted it when.
@@ -11388,6 +11536,39 @@ func ParseListSecretAddressesResponse(rsp *http.Response) (*ListSecretAddressesR
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest AddressList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadUsageResponse parses an HTTP response from a ReadUsageWithResponse call
+func ParseReadUsageResponse(rsp *http.Response) (*ReadUsageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadUsageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Usage
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -802,6 +802,20 @@ type SigningKeyRotate struct {
 	Now *bool `json:"now,omitempty"`
 }
 
+// Usage defines model for Usage.
+type Usage struct {
+	Hours []UsageHour `json:"hours"`
+}
+
+// UsageHour defines model for UsageHour.
+type UsageHour struct {
+	Granted int64 `json:"granted"`
+
+	// Hour When it began.
+	Hour    time.Time `json:"hour"`
+	Refused int64     `json:"refused"`
+}
+
 // ByPermission defines model for byPermission.
 type ByPermission = string
 
@@ -1414,6 +1428,9 @@ type ServerInterface interface {
 	// ListSecretAddresses From where a secret was used in the last day
 	// (GET /clients/{id}/secrets/{secret_id}/addresses)
 	ListSecretAddresses(w http.ResponseWriter, r *http.Request, id Resource, secretID string)
+	// ReadUsage How many token requests of a client were granted and refused
+	// (GET /clients/{id}/usage)
+	ReadUsage(w http.ResponseWriter, r *http.Request, id Resource)
 	// ListDeletedClients List deleted clients
 	// (GET /deleted-clients)
 	ListDeletedClients(w http.ResponseWriter, r *http.Request, params ListDeletedClientsParams)
@@ -3083,6 +3100,32 @@ func (siw *ServerInterfaceWrapper) ListSecretAddresses(w http.ResponseWriter, r 
 	handler.ServeHTTP(w, r)
 }
 
+// ReadUsage operation middleware
+func (siw *ServerInterfaceWrapper) ReadUsage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadUsage(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListDeletedClients operation middleware
 func (siw *ServerInterfaceWrapper) ListDeletedClients(w http.ResponseWriter, r *http.Request) {
 
@@ -4223,6 +4266,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/clients/{id}/secrets/{secret_id}", wrapper.DeleteSecret).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/clients/{id}/secrets/{secret_id}/addresses", wrapper.ListSecretAddresses).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/clients/{id}/usage", wrapper.ReadUsage).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/deleted-clients", wrapper.ListDeletedClients).Methods(http.MethodGet)
 
@@ -5530,6 +5575,45 @@ func (response ListSecretAddressesdefaultApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type ReadUsageRequestObject struct {
+	ID Resource `json:"id"`
+}
+
+type ReadUsageResponseObject interface {
+	VisitReadUsageResponse(w http.ResponseWriter) error
+}
+
+type ReadUsage200JSONResponse Usage
+
+func (response ReadUsage200JSONResponse) VisitReadUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadUsagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadUsagedefaultApplicationProblemPlusJSONResponse) VisitReadUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDeletedClientsRequestObject struct {
 	Params ListDeletedClientsParams
 }
@@ -6562,6 +6646,9 @@ type StrictServerInterface interface {
 	// ListSecretAddresses From where a secret was used in the last day
 	// (GET /clients/{id}/secrets/{secret_id}/addresses)
 	ListSecretAddresses(ctx context.Context, request ListSecretAddressesRequestObject) (ListSecretAddressesResponseObject, error)
+	// ReadUsage How many token requests of a client were granted and refused
+	// (GET /clients/{id}/usage)
+	ReadUsage(ctx context.Context, request ReadUsageRequestObject) (ReadUsageResponseObject, error)
 	// ListDeletedClients List deleted clients
 	// (GET /deleted-clients)
 	ListDeletedClients(ctx context.Context, request ListDeletedClientsRequestObject) (ListDeletedClientsResponseObject, error)
@@ -7432,6 +7519,32 @@ func (sh *strictHandler) ListSecretAddresses(w http.ResponseWriter, r *http.Requ
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListSecretAddressesResponseObject); ok {
 		if err := validResponse.VisitListSecretAddressesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadUsage operation middleware
+func (sh *strictHandler) ReadUsage(w http.ResponseWriter, r *http.Request, id Resource) {
+	var request ReadUsageRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadUsage(ctx, request.(ReadUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadUsage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadUsageResponseObject); ok {
+		if err := validResponse.VisitReadUsageResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
