@@ -471,7 +471,7 @@ func TestModel(t *testing.T) {
 // modelServer is a server on db, with a token for its admin API.
 func modelServer(t *testing.T, db *database.DB) (p *parts, url, token string) {
 	t.Helper()
-	var handler http.Handler = http.NotFoundHandler()
+	handler := http.NotFoundHandler()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	c := &config{
