@@ -6,7 +6,7 @@ export CGO_ENABLED ?= 0
 
 .PHONY: help
 help: ## say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: build ## start a server to play with, and print a curl that gets a token
@@ -32,6 +32,7 @@ test: test-needs ## test everything: both engines, stock clients, with the race 
 .PHONY: test-needs
 test-needs:
 	@[ ! -x internal/interop/install ] || internal/interop/install
+	@[ ! -x internal/browser/install ] || internal/browser/install
 
 .PHONY: lint
 lint: ## run the linters
@@ -45,6 +46,12 @@ lint-api: ## lint the description of the admin API; needs Node.js
 .PHONY: generate
 generate: ## write the generated code again
 	go generate ./...
+
+.PHONY: screenshots
+screenshots: ## take the pictures of the documentation, in docs/images
+	internal/browser/install
+	mkdir -p docs/images
+	SCREENSHOTS=$(CURDIR)/docs/images go test -count 1 -run TestScreenshots ./internal/browser
 
 .PHONY: bench
 bench: build ## measure: each figure is a ratio within one run

@@ -207,7 +207,10 @@ func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
 		Committed: p.journal.committed,
 	}
 	api.Register(router)
-	pages := &web.Handler{API: router, Sessions: api.Sessions, Issuer: p.config.issuer, Version: version}
+	pages := &web.Handler{
+		API: router, Sessions: api.Sessions, Issuer: p.config.issuer, Audiences: p.config.audiences, Version: version,
+		CheckToken: p.checkToken, BySecret: api.Clients.BySecret,
+	}
 	pages.Register(router)
 }
 

@@ -17,8 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 
@@ -63,20 +66,22 @@ func build(dir string) error {
 	return nil
 }
 
-// startBrowser starts Chromium. Where there is none, tests are skipped, unless both engines, and
-// so everything, must be tested.
+// startBrowser starts Chromium where everything must be tested, or where WARDKEY_TEST_BROWSER or
+// LOOK asks for it; otherwise tests are skipped.
 func startBrowser() (stop func(), err error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, // Chromium refuses one to root, which fresh machines often are
 		chromedp.DisableGPU, chromedp.Flag("lang", "en-US"), chromedp.Flag("force-color-profile", "srgb"))
+	everything := os.Getenv("WARDKEY_TEST_ENGINES") == "both"
+	if !everything && os.Getenv("LOOK") == "" && os.Getenv("WARDKEY_TEST_BROWSER") == "" {
+		return func() {}, nil // make check takes seconds
+	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		if path, err = exec.LookPath("google-chrome"); err != nil {
-			if os.Getenv("WARDKEY_TEST_ENGINES") == "both" {
-				return nil, errors.New("no Chromium: install the package chromium, or run make test")
-			}
-			return func() {}, nil
-		}
+		path, err = exec.LookPath("google-chrome")
+	}
+	if err != nil {
+		return nil, errors.New("no Chromium: install the package chromium, or run make test")
 	}
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), append(options, chromedp.ExecPath(path))...)
 	ctx, stopBrowser := chromedp.NewContext(allocator)
@@ -107,7 +112,7 @@ func each(t *testing.T, test func(t *testing.T, s *server)) {
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
 	if browser == nil {
-		t.Skip("no Chromium: install the package chromium, or run make test")
+		t.Skip("no browser: make test runs these, or WARDKEY_TEST_BROWSER=1")
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "first.json")
@@ -198,8 +203,12 @@ func must(t *testing.T, err error) {
 // A tab is one page of a browser in which nobody is signed in, as wide as it says.
 type tab struct {
 	*server
-	ctx context.Context
+	ctx     context.Context
+	profile cdp.BrowserContextID
 }
+
+// patience is how long a tab may be open.
+const patience = 4 * time.Minute
 
 const (
 	laptop = 1280
@@ -217,12 +226,46 @@ func (s *server) open(width int64) *tab {
 	must(s.t, err)
 	s.t.Cleanup(func() { must(s.t, target.DisposeBrowserContext(profile).Do(direct)) })
 	ctx, _ := chromedp.NewContext(browser, chromedp.WithTargetID(id)) // it goes with its profile
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	s.t.Cleanup(cancel)
-	b := &tab{s, ctx}
-	height := int64(800)
-	b.do(chromedp.EmulateViewport(width, height), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}))
+	b := &tab{s, ctx, profile}
+	b.listen()
+	b.do(audits.Enable(), chromedp.EmulateViewport(width, 800), emulation.SetFocusEmulationEnabled(true), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}))
 	return b
+}
+
+// another opens one more tab in the profile of this one, where the same person is signed in.
+func (b *tab) another() *tab {
+	b.t.Helper()
+	direct := cdp.WithExecutor(browser, chromedp.FromContext(browser).Browser)
+	id, err := target.CreateTarget("about:blank").WithBrowserContextID(b.profile).WithNewWindow(true).Do(direct)
+	must(b.t, err)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	b.t.Cleanup(cancel)
+	ctx, _ = chromedp.NewContext(ctx, chromedp.WithTargetID(id)) // it goes with its profile
+	other := &tab{b.server, ctx, b.profile}
+	other.listen()
+	other.do(audits.Enable())
+	return other
+}
+
+// listen has the test fail for whatever the browser complains of: an error in a script, or what
+// the Content-Security-Policy forbids.
+func (b *tab) listen() {
+	chromedp.ListenTarget(b.ctx, func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			b.t.Errorf("a script failed: %v", e.ExceptionDetails)
+		case *log.EventEntryAdded:
+			if e.Entry.Source != log.SourceNetwork && e.Entry.Level == log.LevelError {
+				b.t.Errorf("the browser complains: %s", e.Entry.Text)
+			}
+		case *audits.EventIssueAdded:
+			if e.Issue.Code == audits.InspectorIssueCodeContentSecurityPolicyIssue {
+				b.t.Errorf("the policy was violated: %+v", e.Issue.Details.ContentSecurityPolicyIssueDetails)
+			}
+		}
+	})
 }
 
 // do does what a person does.
@@ -269,4 +312,66 @@ func (b *tab) picture(file string) {
 	var png []byte
 	b.do(chromedp.FullScreenshot(&png, 100))
 	must(b.t, os.WriteFile(file, png, 0o644))
+}
+
+// awaited has an expression's promise awaited.
+func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
+
+// at says whether the tab is at an address of the server.
+func (b *tab) at(path string) {
+	b.t.Helper()
+	if got := b.path(); got != path {
+		b.t.Errorf("the browser is at %s; want %s", got, path)
+	}
+}
+
+// path is where the tab is.
+func (b *tab) path() string {
+	b.t.Helper()
+	var address string
+	b.do(chromedp.Location(&address))
+	return strings.TrimPrefix(address, b.url)
+}
+
+// says says whether the page says something.
+func (b *tab) says(text string) {
+	b.t.Helper()
+	if page := b.text(); !strings.Contains(page, text) {
+		b.t.Errorf("the page does not say %q:\n%s", text, page)
+	}
+}
+
+// has says whether the page has what a selector finds.
+func (b *tab) has(selector string, want bool) {
+	b.t.Helper()
+	var nodes []*cdp.Node
+	by := chromedp.ByQueryAll
+	if strings.HasPrefix(selector, "//") {
+		by = chromedp.BySearch // XPath
+	}
+	b.do(chromedp.Nodes(selector, &nodes, by, chromedp.AtLeast(0)))
+	if got := len(nodes) > 0; got != want {
+		b.t.Errorf("the page has %s: %t; want %t", selector, got, want)
+	}
+}
+
+// content is the text of an element.
+func (b *tab) content(selector string) (text string) {
+	b.t.Helper()
+	b.do(chromedp.TextContent(selector, &text, chromedp.ByQuery))
+	return text
+}
+
+// value is what is typed into a field.
+func (b *tab) value(selector string) (text string) {
+	b.t.Helper()
+	b.do(chromedp.Value(selector, &text, chromedp.ByQuery))
+	return text
+}
+
+// html is the whole page.
+func (b *tab) html() (text string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate(`document.documentElement.outerHTML`, &text))
+	return text
 }

@@ -75,11 +75,20 @@ func (h *Handler) addKey(w http.ResponseWriter, r *http.Request) error {
 		form.Once = rand.Text()
 		form.Other = "This form was sent before with other contents, and an API key was made. If you want a second one, send it again."
 	case p.is("invalid"):
-		form.Wrong = p.fields()
+		form.Wrong = wrongIn(form, p)
 	default:
 		return err
 	}
 	return h.keyForm(w, r, http.StatusUnprocessableEntity, form)
+}
+
+// wrongIn is what is wrong with a key that was typed, in the words of the form.
+func wrongIn(form keyForm, p *problem) map[string]string {
+	wrong := p.fields()
+	if wrong["sections"] != "" && len(form.Grants.sections()) == 0 {
+		wrong["sections"] = "choose at least one Section, or all of them; only a key whose permissions are all capabilities, or for this server itself, needs none"
+	}
+	return wrong
 }
 
 // keyBody is what the API is to be told, and what of the form cannot be told.

@@ -21,6 +21,17 @@ type inProcess struct {
 
 // Do implements [adminclient.HttpRequestDoer].
 func (p inProcess) Do(r *http.Request) (*http.Response, error) {
+	p.forward(r)
+	answer := &answer{header: http.Header{}}
+	p.api.ServeHTTP(answer, r)
+	return &http.Response{
+		StatusCode: answer.status, Header: answer.header, Body: io.NopCloser(&answer.body), Request: r,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}, nil
+}
+
+// forward makes r a request as if it had come from outside, from whoever made the other one.
+func (p inProcess) forward(r *http.Request) {
 	r.RequestURI = r.URL.RequestURI()
 	r.RemoteAddr, r.TLS, r.Host = p.from.RemoteAddr, p.from.TLS, p.from.Host
 	r.Header["Cookie"] = p.from.Header["Cookie"]
@@ -28,12 +39,6 @@ func (p inProcess) Do(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
-	answer := &answer{header: http.Header{}}
-	p.api.ServeHTTP(answer, r)
-	return &http.Response{
-		StatusCode: answer.status, Header: answer.header, Body: io.NopCloser(&answer.body), Request: r,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}, nil
 }
 
 // An answer is what the API writes.
@@ -56,10 +61,13 @@ func (a *answer) Write(text []byte) (int, error) {
 	return a.body.Write(text)
 }
 
+// apiURL is where the admin API would be. The host is never looked up: requests do not leave the
+// process.
+const apiURL = "http://wardkey.invalid/admin/v1/"
+
 // api is the admin API for whoever made the request.
 func (h *Handler) api(r *http.Request) *adminclient.API {
-	// The host is never looked up: requests do not leave the process.
-	api, err := adminclient.NewClient("http://wardkey.invalid/admin/v1", adminclient.WithHTTPClient(inProcess{h.API, r}))
+	api, err := adminclient.NewClient(apiURL, adminclient.WithHTTPClient(inProcess{h.API, r}))
 	if err != nil {
 		panic(err) // the URL is ours
 	}

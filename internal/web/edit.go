@@ -113,7 +113,7 @@ func (h *Handler) saveKey(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.editForm(w, r, http.StatusConflict, form)
 	case p != nil && p.is("invalid"):
-		form.Wrong = p.fields()
+		form.Wrong = wrongIn(form.keyForm, p)
 		return h.editForm(w, r, http.StatusUnprocessableEntity, form)
 	}
 	return err

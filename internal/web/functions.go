@@ -2,6 +2,7 @@ package web
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"maps"
@@ -15,20 +16,26 @@ import (
 
 // functions are what templates call.
 var functions = template.FuncMap{
-	"asset":       func(file string) string { return assetPaths[file] },
-	"ago":         func(t any) string { return ago(moment(t), time.Now()) },
-	"exact":       func(t any) string { return exact(moment(t)) },
-	"iso":         func(t any) string { return iso(moment(t)) },
-	"permissions": permissionWords,
-	"sections":    sectionWords,
-	"keyState":    func(c adminclient.Client) state { return stateOf(c, time.Now()) },
-	"list":        func(words ...string) []string { return words },
-	"dict":        dict,
-	"query":       query,
-	"lifetime":    lifetimeName,
-	"once":        rand.Text,
-	"actor":       actorWords,
-	"changeLines": changeLines,
+	"asset":        func(file string) string { return assetPaths[file] },
+	"ago":          func(t any) string { return ago(moment(t), time.Now()) },
+	"exact":        func(t any) string { return exact(moment(t)) },
+	"iso":          func(t any) string { return iso(moment(t)) },
+	"permissions":  permissionWords,
+	"sections":     sectionWords,
+	"keyState":     func(c adminclient.Client) state { return stateOf(c, time.Now()) },
+	"list":         func(words ...string) []string { return words },
+	"dict":         dict,
+	"query":        query,
+	"lifetime":     lifetimeName,
+	"once":         rand.Text,
+	"actor":        actorWords,
+	"actorKey":     actorKey,
+	"targetName":   targetName,
+	"targetPath":   targetPath,
+	"changeLines":  changeLines,
+	"signingState": func(k adminclient.SigningKey) state { return signingKeyState(k, time.Now()) },
+	"browserName":  browserName,
+	"claim":        claimText,
 }
 
 // moment is a time of the API, zero for never.
@@ -145,30 +152,98 @@ func actorWords(a adminclient.AuditActor) string {
 	return string(a.Kind) + " " + a.ID
 }
 
-// changeLines say what changed, a line for each member.
+// actorKey is what the audit log is asked for an actor with.
+func actorKey(a adminclient.AuditActor) string { return orElse(a.ID, string(a.Kind)) }
+
+// targetName is what was done something to, in words.
+func targetName(e adminclient.AuditEvent) string {
+	t := e.Target
+	kind := strings.ReplaceAll(t.Kind, "_", " ")
+	switch {
+	case t.Kind == "secret" && t.Name != nil:
+		return "secret …" + *t.Name
+	case t.Kind == "signing_key" && t.Name != nil:
+		return *t.Name + " " + t.ID[:min(len(t.ID), 8)] + "…"
+	case t.Name != nil:
+		return *t.Name
+	case t.ID != "":
+		return kind + " " + t.ID
+	}
+	return ""
+}
+
+// targetPath is the page of what was done something to, "" for none.
+func targetPath(e adminclient.AuditEvent) string {
+	switch kind := e.Target.Kind; {
+	case strings.HasSuffix(e.Action, ".delete") && e.Target.Kind == "client":
+		return base + "/troubleshoot?what=" + url.QueryEscape(e.Target.ID)
+	case strings.HasSuffix(e.Action, ".delete"):
+		return ""
+	case e.ClientID != nil:
+		return base + "/keys/" + url.PathEscape(*e.ClientID)
+	case kind == "section" || kind == "keyspace":
+		return base + "/" + kind + "s/" + url.PathEscape(e.Target.ID)
+	case kind == "capability":
+		return base + "/capabilities/" + url.PathEscape(e.Target.ID)
+	}
+	return ""
+}
+
+// browserName is what people call a browser.
+func browserName(userAgent string) string {
+	browsers := []struct{ sign, name string }{
+		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
+	}
+	systems := []struct{ sign, name string }{
+		{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"},
+	}
+	name := "Some program"
+	for _, b := range browsers {
+		if strings.Contains(userAgent, b.sign) {
+			name = b.name
+			break
+		}
+	}
+	for _, s := range systems {
+		if strings.Contains(userAgent, s.sign) {
+			return name + " on " + s.name
+		}
+	}
+	return name
+}
+
+// changeLines say what changed, a line for each member that is not empty.
 func changeLines(changes map[string]adminclient.AuditChange) []string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
 		c := changes[name]
+		before, after, taken := plain(c.Before), plain(c.After), plain(c.Taken)
+		name = strings.ReplaceAll(name, "_", " ")
 		switch {
-		case c.Taken != nil:
-			lines = append(lines, fmt.Sprintf("%s: %s taken away", name, plain(c.Taken)))
-		case c.Before == nil:
-			lines = append(lines, fmt.Sprintf("%s: %s", name, plain(c.After)))
-		case c.After == nil:
-			lines = append(lines, fmt.Sprintf("%s: was %s", name, plain(c.Before)))
+		case taken != "":
+			lines = append(lines, fmt.Sprintf("%s: %s taken away", name, taken))
+		case before == "" && after == "":
+		case before == "":
+			lines = append(lines, fmt.Sprintf("%s: %s", name, after))
+		case after == "" && c.After == nil:
+			lines = append(lines, fmt.Sprintf("%s: was %s", name, before))
 		default:
-			lines = append(lines, fmt.Sprintf("%s: %s → %s", name, plain(c.Before), plain(c.After)))
+			lines = append(lines, fmt.Sprintf("%s: %s → %s", name, before, orElse(after, "none")))
 		}
 	}
 	return lines
 }
 
-// plain is JSON as people read it: texts without quotes, lists with commas.
+// plain is JSON as people read it: texts without quotes, lists with commas, a Secret by how it
+// ends.
 func plain(v any) string {
 	switch v := v.(type) {
+	case nil:
+		return ""
 	case string:
 		return v
+	case bool:
+		return map[bool]string{true: "yes", false: "no"}[v]
 	case []any:
 		words := make([]string, len(v))
 		for i := range v {
@@ -176,13 +251,32 @@ func plain(v any) string {
 		}
 		return strings.Join(words, ", ")
 	case map[string]any:
-		var words []string
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			words = append(words, name+": "+plain(v[name]))
-		}
-		return strings.Join(words, "; ")
+		return plainMembers(v)
 	}
 	return fmt.Sprint(v)
+}
+
+func plainMembers(members map[string]any) string {
+	if hint, ok := members["hint"].(string); ok {
+		return "…" + hint
+	}
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if value := plain(members[name]); value != "" {
+			words = append(words, name+": "+value)
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+// claimText is a claim as people read it: times in words too.
+func claimText(name string, value any) string {
+	number, ok := value.(json.Number)
+	if seconds, err := number.Int64(); ok && err == nil && slices.Contains([]string{"iat", "exp", "nbf"}, name) {
+		t := time.Unix(seconds, 0)
+		return fmt.Sprintf("%d, %s (%s)", seconds, exact(t), ago(t, time.Now()))
+	}
+	return plain(value)
 }
 
 // dict makes what a template passes to another.

@@ -18,10 +18,15 @@ const base = "/admin"
 
 // A Handler serves the pages. Set its fields, then call [Handler.Register].
 type Handler struct {
-	API      http.Handler // the admin API, with its paths
-	Sessions *people.Sessions
-	Issuer   string // as tokens name it
-	Version  string // of the program
+	API       http.Handler // the admin API, with its paths
+	Sessions  *people.Sessions
+	Issuer    string   // as tokens name it
+	Audiences []string // that it makes tokens for
+	Version   string   // of the program
+
+	// What troubleshooting needs beside the admin API. What they are given goes nowhere.
+	CheckToken TokenChecker
+	BySecret   SecretFinder
 }
 
 // Register adds the pages to the router, at /admin/ and below. The admin API must be added first.
@@ -71,6 +76,23 @@ func (h *Handler) routes(router *mux.Router) {
 		get("/"+k.Path+"/{id}/delete", h.deleteThing(k))
 		post("/"+k.Path+"/{id}/delete", h.deleteThing(k))
 	}
+	get("/simulator", h.simulator)
+	get("/troubleshoot", h.troubleshootForm)
+	post("/troubleshoot", h.troubleshoot)
+	get("/audit", h.auditLog)
+	get("/audit/export", h.exportAudit)
+	get("/signing-keys", h.signingKeys)
+	post("/signing-keys", h.rotateSigningKey)
+	get("/signing-keys/{kid}/delete", h.deleteSigningKey)
+	post("/signing-keys/{kid}/delete", h.deleteSigningKey)
+	get("/admins", h.admins)
+	post("/admins", h.addAdmin)
+	post("/admins/{id}/role", h.changeRole)
+	post("/admins/{id}/reset-password", h.resetPassword)
+	get("/admins/{id}/delete", h.deleteAdmin)
+	post("/admins/{id}/delete", h.deleteAdmin)
+	get("/settings", h.settings)
+	post("/settings/sessions/{id}/end", h.endSession)
 }
 
 // sameOrigin keeps other origins' pages from acting in the name of whoever is signed in here.
@@ -140,17 +162,30 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, serve endpoint) 
 	return serve(w, r)
 }
 
-// signInFirst sends to the sign-in page, and from there back to where the request went.
+// signInFirst sends to the sign-in page, and from there back to where somebody was: the page that
+// was asked for, or the one with the form that was sent.
 func (h *Handler) signInFirst(w http.ResponseWriter, r *http.Request) error {
+	was := r.URL.RequestURI()
+	switch {
+	case r.Header.Get("HX-Request") != "":
+		was = pathOf(r.Header.Get("HX-Current-URL"))
+	case r.Method != http.MethodGet:
+		was = pathOf(r.Referer()) // sameOrigin let it through, so it comes from a page of ours
+	}
 	to := "/sign-in"
-	if back := r.URL.RequestURI(); r.Method == http.MethodGet && back != base+"/" && r.Header.Get("HX-Request") == "" {
-		to += "?back=" + url.QueryEscape(back)
-	} else if current := r.Header.Get("HX-Current-URL"); current != "" {
-		if u, err := url.Parse(current); err == nil && strings.HasPrefix(u.Path, base+"/") {
-			to += "?back=" + url.QueryEscape(u.RequestURI())
-		}
+	if was != base+"/" && strings.HasPrefix(was, base+"/") {
+		to += "?back=" + url.QueryEscape(was)
 	}
 	return seeOther(w, r, to)
+}
+
+// pathOf is an address without its host.
+func pathOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.RequestURI()
 }
 
 // seeOther sends the browser to another page of ours; htmx to load the whole of it.

@@ -37,3 +37,6 @@ document.addEventListener("click", (event) => {
 
 // Buttons for scripts only are shown to those who have them.
 document.documentElement.classList.add("scripts");
+
+// On a phone the menu is wider than the page: show where one is.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
