@@ -73,7 +73,7 @@ func startBrowser() (stop func(), err error) {
 		chromedp.NoSandbox, // Chromium refuses one to root, which fresh machines often are
 		chromedp.DisableGPU, chromedp.Flag("lang", "en-US"), chromedp.Flag("force-color-profile", "srgb"))
 	everything := os.Getenv("WARDKEY_TEST_ENGINES") == "both"
-	if !everything && os.Getenv("LOOK") == "" && os.Getenv("WARDKEY_TEST_BROWSER") == "" {
+	if !everything && os.Getenv("LOOK")+os.Getenv("SCREENSHOTS")+os.Getenv("WARDKEY_TEST_BROWSER") == "" {
 		return func() {}, nil // make check takes seconds
 	}
 	path, err := exec.LookPath("chromium")
