@@ -16,6 +16,7 @@ type keyPage struct {
 	Key      adminclient.Client
 	Secrets  []secretRow
 	Rotating bool // there are two live Secrets
+	Usage    usage
 	Refusals []adminclient.Refusal
 	Events   []adminclient.AuditEvent
 	Again    bool // the form that made it was sent once more
@@ -48,6 +49,13 @@ func (h *Handler) showKey(w http.ResponseWriter, r *http.Request, status int, wr
 	}
 	page.Secrets = secretRows(secrets.Items, time.Now())
 	page.Rotating = live(page.Secrets) == 2
+	hours, err := read[adminclient.Usage](api.ReadUsage(ctx, id))
+	if err != nil {
+		return err
+	}
+	if page.Usage, err = usageOf(hours.Hours); err != nil {
+		return err
+	}
 	refusals, err := read[adminclient.RefusalList](api.ListClientRefusals(ctx, id, &adminclient.ListClientRefusalsParams{Limit: new(10)}))
 	if err != nil {
 		return err

@@ -1,0 +1,65 @@
+package browser
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// A key's page shows how it was used, as a chart and as a table.
+func TestUsageChart(t *testing.T) {
+	s := start(t)
+	s.call("POST", "sections", map[string]any{"id": "nordic", "name": "Nordic"})
+	s.call("POST", "keyspaces", map[string]any{"id": "email", "name": "E-mail"})
+	key := s.call("POST", "clients", map[string]any{"name": "CRM", "sections": []string{"nordic"}, "permissions": map[string]any{"email": []string{"read"}}})
+	id, secret := key["id"].(string), key["client_secret"].(string)
+	for range 3 {
+		s.ask(id, secret)
+	}
+	s.ask(id, secret+"x")
+	s.counted(id)
+
+	b := s.open(laptop)
+	b.signIn()
+	b.goTo("/admin/keys/" + id)
+	var canvas, legend string
+	b.do(
+		chromedp.WaitVisible(".chart canvas"),
+		chromedp.Evaluate(`String(document.querySelector(".chart canvas").width > 300)`, &canvas),
+		chromedp.Text(".chart .u-legend", &legend),
+	)
+	if canvas != "true" || legend == "" {
+		t.Errorf("the chart is %q wide, its legend says %q", canvas, legend)
+	}
+	b.says("3 token requests granted, 1 refused.")
+	if dir := os.Getenv("LOOK"); dir != "" {
+		b.picture(filepath.Join(dir, "usage.png"))
+		b.dark(true)
+		b.goTo("/admin/keys/" + id)
+		b.do(chromedp.WaitVisible(".chart canvas"))
+		b.picture(filepath.Join(dir, "usage-dark.png"))
+	}
+}
+
+// counted waits until the server has written that the key was used, which takes it some seconds.
+func (s *server) counted(id string) {
+	s.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		hours := s.call("GET", "clients/"+id+"/usage", nil)["hours"].([]any)
+		if hours[len(hours)-1].(map[string]any)["granted"].(float64)+hours[len(hours)-2].(map[string]any)["granted"].(float64) >= 3 {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatal("the uses are never counted")
+		}
+		select {
+		case <-s.t.Context().Done():
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
