@@ -50,7 +50,8 @@ func TestSession(t *testing.T) {
 		if len(x.ID) != 26 || x.Person.Email != "ann@example.com" || x.IP != home || x.UserAgent != "Browser/1 "+strings.Repeat("å", 190) {
 			t.Errorf("the session is %+v", x)
 		}
-		if !x.SeenAt.Equal(x.CreatedAt) || x.ExpiresAt.Sub(x.CreatedAt) != time.Hour || !x.Person.LastSignInAt.Equal(x.CreatedAt) {
+		lasts := x.ExpiresAt.Sub(x.CreatedAt)
+		if !x.SeenAt.Equal(x.CreatedAt) || lasts < time.Hour || lasts > time.Hour+time.Minute || !x.Person.LastSignInAt.Equal(x.CreatedAt) {
 			t.Errorf("the session is from %s, seen at %s, until %s", x.CreatedAt, x.SeenAt, x.ExpiresAt)
 		}
 		if _, got := w.load(t, in.Cookie); got == nil || *got != *x {
