@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -131,7 +132,7 @@ func (h *Handler) notFound(http.ResponseWriter, *http.Request) error {
 // An asset is a script, a style or a picture, with a name that changes with what it is.
 type asset struct {
 	name, contentType string
-	text              []byte
+	text, zipped      []byte
 }
 
 // assets are all of them, by path below /admin/static/ and by file name.
@@ -151,7 +152,7 @@ func loadAssets() (byPath map[string]asset, paths map[string]string) {
 		sum := sha256.Sum256(text)
 		file := path.Base(name)
 		at := base + "/static/" + base64.RawURLEncoding.EncodeToString(sum[:9]) + "/" + file
-		byPath[at] = asset{file, mime.TypeByExtension(path.Ext(file)), text}
+		byPath[at] = asset{file, mime.TypeByExtension(path.Ext(file)), text, zip(text)}
 		paths[file] = at
 	}
 	return byPath, paths
@@ -166,5 +167,28 @@ func static(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", a.contentType)
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = w.Write(a.text) // a reader that went away needs nothing
+	w.Header().Set("Vary", "Accept-Encoding")
+	text := a.text
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		w.Header().Set("Content-Encoding", "gzip")
+		text = a.zipped
+	}
+	_, _ = w.Write(text) // a reader that went away needs nothing
+}
+
+// zip compresses an asset, once. Pages are not compressed: they hold what others wrote beside what
+// is secret (BREACH).
+func zip(text []byte) []byte {
+	var zipped bytes.Buffer
+	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(text)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err) // it is in memory
+	}
+	return zipped.Bytes()
 }
