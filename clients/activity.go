@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/wardkey/wardkey/internal/database"
 )
 
 // Bounds of what one server counts.
@@ -109,7 +111,7 @@ func (u *Usage) writeClients(ctx context.Context, pending map[origin]tally) erro
 		for _, id := range some {
 			args = append(args, id, last[id])
 		}
-		_, err := u.db.Exec(ctx, `INSERT INTO client_uses (client_id, last_used_at) VALUES `+values(len(some), 2)+`
+		_, err := u.db.Exec(ctx, `INSERT INTO client_uses (client_id, last_used_at) VALUES `+database.Rows(len(some), 2)+`
 			ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
 			WHERE client_uses.last_used_at < excluded.last_used_at`, args...)
 		if err != nil {
@@ -137,7 +139,7 @@ func (u *Usage) writeActivity(ctx context.Context, pending map[origin]tally) err
 			args = append(args, from.clientID, from.secretID, from.hour, from.address, t.uses, t.last)
 		}
 		_, err := u.db.Exec(ctx, `INSERT INTO secret_activity (client_id, secret_id, hour, address, uses, last_used_at)
-			VALUES `+values(len(some), 6)+`
+			VALUES `+database.Rows(len(some), 6)+`
 			ON CONFLICT (client_id, secret_id, hour, address) DO UPDATE SET uses = secret_activity.uses + excluded.uses,
 			last_used_at = CASE WHEN secret_activity.last_used_at < excluded.last_used_at
 				THEN excluded.last_used_at ELSE secret_activity.last_used_at END`, args...)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/wardkey/wardkey/internal/database"
@@ -102,11 +100,11 @@ const chunk = 500
 
 // in lists the places of so many arguments, numbered from the given one, and the arguments.
 func in(first int, ids []string) (string, []any) {
-	places, args := make([]string, len(ids)), make([]any, len(ids))
+	args := make([]any, len(ids))
 	for i, id := range ids {
-		places[i], args[i] = "$"+strconv.Itoa(first+i), id
+		args[i] = id
 	}
-	return "(" + strings.Join(places, ", ") + ")", args
+	return database.Places(first-1, len(ids)), args
 }
 
 // Deleted returns what is left of a deleted client, or ErrNotFound.

@@ -6,8 +6,6 @@ import (
 	"math/bits"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,12 +54,8 @@ func NewLookup(db *database.DB, timeout time.Duration) *Lookup {
 
 // statement reads so many clients, and the version of the catalog with them.
 func statement(size int) string {
-	places := make([]string, size)
-	for i := range places {
-		places[i] = "$" + strconv.Itoa(i+1)
-	}
 	return `SELECT ` + derivedColumns + `, (SELECT version FROM catalog WHERE id = 1)
-		FROM clients c WHERE c.id IN (` + strings.Join(places, ", ") + `)`
+		FROM clients c WHERE c.id IN ` + database.Places(0, size)
 }
 
 // A batch is requests that are answered by one query.

@@ -36,7 +36,7 @@ func (x *table) flush(ctx context.Context, db *database.DB) error {
 	if len(x.args) == 0 {
 		return nil
 	}
-	_, err := db.Exec(ctx, `INSERT INTO `+x.name+` VALUES `+values(len(x.args)/x.columns, x.columns), x.args...)
+	_, err := db.Exec(ctx, `INSERT INTO `+x.name+` VALUES `+database.Rows(len(x.args)/x.columns, x.columns), x.args...)
 	x.args = x.args[:0]
 	return err
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -114,7 +113,7 @@ func (u *Usage) writeLast(ctx context.Context, last map[use]int64) error {
 		for _, use := range some {
 			args = append(args, use.clientID, use.secretID, last[use])
 		}
-		_, err := u.db.Exec(ctx, `INSERT INTO secret_uses (client_id, secret_id, last_used_at) VALUES `+values(len(some), 3)+`
+		_, err := u.db.Exec(ctx, `INSERT INTO secret_uses (client_id, secret_id, last_used_at) VALUES `+database.Rows(len(some), 3)+`
 			ON CONFLICT (client_id, secret_id) DO UPDATE SET last_used_at = excluded.last_used_at
 			WHERE secret_uses.last_used_at < excluded.last_used_at`, args...)
 		if err != nil {
@@ -127,16 +126,3 @@ func (u *Usage) writeLast(ctx context.Context, last map[use]int64) error {
 // useBatch is how many rows one statement writes. Each statement is right by itself, and its rows
 // are in order, so that two servers do not wait for each other in a circle.
 const useBatch = 256
-
-// values are the places of so many rows of so many columns.
-func values(rows, columns int) string {
-	list := make([]string, rows)
-	for i := range list {
-		places := make([]string, columns)
-		for j := range places {
-			places[j] = "$" + strconv.Itoa(i*columns+j+1)
-		}
-		list[i] = "(" + strings.Join(places, ", ") + ")"
-	}
-	return strings.Join(list, ", ")
-}

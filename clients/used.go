@@ -96,14 +96,11 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// usageRead is how far back the hours of a client's usage go.
-const usageRead = 48
-
-// Hours returns how many tokens a client got in each hour of the last two days, by the hour as
-// Unix time / 3600. Hours without any are not there.
-func (s *Store) Hours(ctx context.Context, clientID string, now time.Time) (map[int64]int64, error) {
+// Hours returns how many tokens a client got in each hour since the one of the given time, at most
+// two days ago, by the hour as Unix time / 3600. Hours without any are not there.
+func (s *Store) Hours(ctx context.Context, clientID string, since time.Time) (map[int64]int64, error) {
 	rows, err := s.db.Query(ctx, `SELECT hour, CAST(sum(uses) AS BIGINT) FROM secret_activity
-		WHERE client_id = $1 AND hour > $2 GROUP BY hour`, clientID, now.Unix()/secondsOfAnHour-usageRead)
+		WHERE client_id = $1 AND hour >= $2 GROUP BY hour`, clientID, since.Unix()/secondsOfAnHour)
 	if err != nil {
 		return nil, fmt.Errorf("read the usage of client %s: %w", clientID, err)
 	}

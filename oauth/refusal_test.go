@@ -76,6 +76,7 @@ func TestRefusalsTellWhy(t *testing.T) {
 			{"audience unknown", w.ask(billing.basic(), "resource", "https://evil.example"), refusals.AudienceUnknown, "https://evil.example", "billing", billing.ID},
 			{"audience not the client's", w.ask(w.clients["files"].basic(), "audience", "https://api.example"), refusals.AudienceUnknown, "https://api.example", "files", w.clients["files"].ID},
 			{"audience no URI", w.ask(billing.basic(), "audience", "api"), refusals.AudienceUnknown, "api", "billing", billing.ID},
+			{"audience with a query", w.ask(billing.basic(), "audience", "https://x/?k=v"), refusals.AudienceUnknown, "https://x/", "billing", billing.ID},
 			{"audience with a secret", w.ask(billing.basic(), "audience", "https://x/"+billing.secret), refusals.AudienceUnknown, "https://x/[secret]", "billing", billing.ID},
 			{"own API and another", w.ask(billing.basic(), "resource", issuerURL+"/admin", "resource", "urn:x"), refusals.AudienceUnknown, issuerURL + "/admin urn:x", "billing", billing.ID},
 			{"scope repeated", w.ask(billing.basic(), "scope", "a", "scope", "b"), refusals.Malformed, "scope is repeated", "", billing.ID},

@@ -15,9 +15,8 @@ func (h endpoints) ReadUsage(ctx context.Context, req wire.ReadUsageRequestObjec
 	if _, err := h.client(ctx, req.ID); err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	first := now.Truncate(time.Hour).Add(-(usageHours - 1) * time.Hour)
-	granted, err := h.Clients.Hours(ctx, req.ID, now)
+	first := time.Now().Truncate(time.Hour).Add(-(usageHours - 1) * time.Hour)
+	granted, err := h.Clients.Hours(ctx, req.ID, first)
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,6 @@ const maxRows = 100
 // add writes events behind the last one, and returns the one that is last then.
 func (l *Log) add(ctx context.Context, last Event, acts []Act) (Event, error) {
 	origin := From(ctx)
-	var rows []string
 	var args []any
 	for _, act := range acts {
 		changes, err := compact(act.Changes)
@@ -90,22 +89,12 @@ func (l *Log) add(ctx context.Context, last Event, acts []Act) (Event, error) {
 		if e.Hash, err = e.sum(); err != nil {
 			return last, err
 		}
-		rows = append(rows, places(len(args), 16))
 		args = append(args, e.Seq, e.ID, database.At(e.At), e.Actor.Kind, e.Actor.ID, e.Actor.Name, e.Action, e.Target.Kind, e.Target.ID, e.Target.Name,
 			e.ClientID, string(e.Changes), e.IP, e.RequestID, e.Hash, mac(l.key, sealedEvent, e.Seq, e.Hash))
 		last = e
 	}
-	_, err := l.db.Exec(ctx, `INSERT INTO audit_events (`+columns+`) VALUES `+strings.Join(rows, ", "), args...)
+	_, err := l.db.Exec(ctx, `INSERT INTO audit_events (`+columns+`) VALUES `+database.Rows(len(acts), 16), args...)
 	return last, err
-}
-
-// places are the n places of a row whose first is behind so many.
-func places(behind, n int) string {
-	row := make([]string, n)
-	for i := range row {
-		row[i] = "$" + strconv.Itoa(behind+i+1)
-	}
-	return "(" + strings.Join(row, ", ") + ")"
 }
 
 // compact is the JSON of changes, in the order of their members.

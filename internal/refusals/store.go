@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +23,6 @@ func (t *Tally) write(ctx context.Context, some []pending) error {
 	if err != nil {
 		return err
 	}
-	var rows []string
 	var args []any
 	for _, p := range some {
 		clientID, cause := p.place.clientID, p.place.cause
@@ -34,26 +32,16 @@ func (t *Tally) write(ctx context.Context, some []pending) error {
 				cause = ClientDeleted
 			}
 		}
-		rows = append(rows, places(len(args), 10))
 		args = append(args, p.bucket.String(), clientID, p.place.idHash, string(cause), p.place.detail, p.address, p.hour, p.count, p.first, p.last)
 	}
 	_, err = t.db.Exec(ctx, `INSERT INTO refusals (bucket, client_id, id_hash, cause, detail, address, hour, count, first_at, last_at)
-		VALUES `+strings.Join(rows, ", ")+`
+		VALUES `+database.Rows(len(some), 10)+`
 		ON CONFLICT (bucket) DO UPDATE SET count = refusals.count + excluded.count,
 			client_id = CASE excluded.client_id WHEN '' THEN refusals.client_id ELSE excluded.client_id END,
 			cause = CASE excluded.client_id WHEN '' THEN refusals.cause ELSE excluded.cause END,
 			first_at = CASE WHEN excluded.first_at < refusals.first_at THEN excluded.first_at ELSE refusals.first_at END,
 			last_at = CASE WHEN excluded.last_at > refusals.last_at THEN excluded.last_at ELSE refusals.last_at END`, args...)
 	return err
-}
-
-// places are n places for arguments, after those that there are.
-func places(after, n int) string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = "$" + strconv.Itoa(after+i+1)
-	}
-	return "(" + strings.Join(list, ", ") + ")"
 }
 
 // deleted says which of the ids that no client has are those of deleted clients.
@@ -67,7 +55,7 @@ func (t *Tally) deleted(ctx context.Context, some []pending) (map[string]bool, e
 	if len(claimed) == 0 {
 		return nil, nil
 	}
-	rows, err := t.db.Query(ctx, `SELECT id FROM deleted_clients WHERE id IN `+places(0, len(claimed)), claimed...)
+	rows, err := t.db.Query(ctx, `SELECT id FROM deleted_clients WHERE id IN `+database.Places(0, len(claimed)), claimed...)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +121,7 @@ func (r Row) Position() Position { return Position{r.LastAt, r.Bucket} }
 func (f Filter) where(after Position) (condition string, args []any) {
 	conditions := []string{"TRUE"}
 	add := func(condition string, values ...any) {
-		conditions = append(conditions, condition+" "+places(len(args), len(values)))
+		conditions = append(conditions, condition+" "+database.Places(len(args), len(values)))
 		args = append(args, values...)
 	}
 	if f.ClientID != "" {
@@ -159,7 +147,7 @@ func (t *Tally) List(ctx context.Context, f Filter, after Position, limit int) (
 	}
 	where, args := f.where(after)
 	rows, err := t.db.Query(ctx, `SELECT `+columns+` FROM refusals WHERE `+where+`
-		ORDER BY last_at DESC, bucket DESC LIMIT `+places(len(args), 1), append(args, limit)...)
+		ORDER BY last_at DESC, bucket DESC LIMIT `+database.Places(len(args), 1), append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("read refused token requests: %w", err)
 	}
