@@ -25,7 +25,7 @@ var allowed = map[string]string{
 	"verify":            "github.com/golang-jwt/jwt/v5",
 	"migrations":        "github.com/pressly/goose/v3",
 	"internal/database": "migrations github.com/gofrs/flock github.com/jackc/pgx/v5 modernc.org/sqlite",
-	"internal/request":  "",
+	"internal/request":  "github.com/gorilla/mux",
 	"internal/audit":    "internal/database",
 	"internal/refusals": "internal/database github.com/google/uuid",
 	"internal/people":   "internal/audit internal/database github.com/alexedwards/scs/v2 github.com/google/uuid golang.org/x/crypto",

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -85,7 +84,7 @@ func (h *Handler) routes() http.Handler {
 			ErrorHandlerFunc: badParameter,
 		})
 	router.HandleFunc(base+"/openapi.yaml", describe).Methods(http.MethodGet)
-	refuseOtherMethods(router)
+	request.RefuseOtherMethods(router, methodNotAllowed)
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fail(w, r, errNoPath) })
 	return router
 }
@@ -101,35 +100,10 @@ func (h *Handler) committed(next wire.StrictHandlerFunc, _ string) wire.StrictHa
 	}
 }
 
-// refuseOtherMethods answers the methods that a path has not with 405 and Allow, which mux's own
-// answer lacks (RFC 9110 §15.5.6).
-func refuseOtherMethods(router *mux.Router) {
-	allowed := map[string][]string{}
-	err := router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
-		path, err := route.GetPathTemplate()
-		if err != nil {
-			return err
-		}
-		methods, err := route.GetMethods()
-		if slices.Contains(methods, http.MethodGet) {
-			methods = append(methods, http.MethodHead)
-		}
-		allowed[path] = append(allowed[path], methods...)
-		return err
-	})
-	if err != nil {
-		panic(err) // every generated route has a path and a method
-	}
-	for path, methods := range allowed {
-		slices.Sort(methods)
-		router.Handle(path, methodNotAllowed(strings.Join(methods, ", ")))
-	}
-}
-
-func methodNotAllowed(allow string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func methodNotAllowed(allow string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, &problem{kind: notAllowed, detail: "the methods here are " + allow, header: http.Header{"Allow": {allow}}})
-	}
+	})
 }
 
 // deadline is how long a request may take: whatever hangs, its caller is answered.

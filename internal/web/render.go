@@ -129,6 +129,14 @@ func (h *Handler) notFound(http.ResponseWriter, *http.Request) error {
 	return &oops{http.StatusNotFound, "There is no such page", "It may have been deleted, or the address is not quite right."}
 }
 
+// methodNotAllowed answers the methods that a page has not.
+func (h *Handler) methodNotAllowed(allow string) http.Handler {
+	return h.page(func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Allow", allow)
+		return &oops{http.StatusMethodNotAllowed, "That cannot be done here", "This page knows only " + allow + "."}
+	})
+}
+
 // An asset is a script, a style or a picture, with a name that changes with what it is.
 type asset struct {
 	name, contentType string

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 		return seeOther(w, r, strings.TrimPrefix(orElse(form.Back, base+"/keys"), base))
 	case isTooSoon:
 		status = http.StatusTooManyRequests
-		w.Header().Set("Retry-After", tooSoon.RetryAfter.String())
+		w.Header().Set("Retry-After", strconv.Itoa(int(tooSoon.RetryAfter.Seconds()))) // RFC 9110 §10.2.3; it is whole
 		form.Wrong = "Too many tries in a row. Try again in " + tooSoon.RetryAfter.Round(time.Second).String() + "."
 	case errors.Is(err, people.ErrBusy):
 		status = http.StatusTooManyRequests

@@ -33,6 +33,7 @@ type Handler struct {
 func (h *Handler) Register(router *mux.Router) {
 	pages := mux.NewRouter().SkipClean(true)
 	h.routes(pages)
+	request.RefuseOtherMethods(pages, h.methodNotAllowed)
 	pages.NotFoundHandler = h.page(h.notFound)
 	var root http.Handler = pages
 	root = sameOrigin.Handler(root)
