@@ -1,7 +1,7 @@
 package verify
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -17,81 +17,109 @@ const (
 	endOfTime = 253402300799
 )
 
-// claims are those of a token, as they stand there.
-type claims map[string]any
+// claims are those of a token that matter here, as they stand there.
+type claims struct {
+	iss, sub, clientID, aud, jti, iat, exp value // RFC 9068 §2.2
+	nbf, scope, cnf, status                value // which a token may lack
+}
 
-// token reads the claims that RFC 9068 §2.2 requires.
-func (c claims) token() (*Token, error) {
-	var t Token
-	var err error
-	for _, claim := range []struct {
-		name string
-		text *string
-	}{{"iss", &t.Issuer}, {"sub", &t.Subject}, {"client_id", &t.ClientID}, {"jti", &t.ID}} {
-		if *claim.text, err = c.text(claim.name); err != nil {
-			return nil, err
+func readClaims(payload value) (c claims) {
+	for name, v := range payload.members() {
+		switch name {
+		case "iss":
+			c.iss = v
+		case "sub":
+			c.sub = v
+		case "client_id":
+			c.clientID = v
+		case "aud":
+			c.aud = v
+		case "jti":
+			c.jti = v
+		case "iat":
+			c.iat = v
+		case "exp":
+			c.exp = v
+		case "nbf":
+			c.nbf = v
+		case "scope":
+			c.scope = v
+		case "cnf":
+			c.cnf = v
+		case "status":
+			c.status = v
 		}
 	}
-	if t.Audience, err = c.audience(); err != nil {
+	return c
+}
+
+// token says what the claims mean.
+func (c claims) token() (*Token, error) {
+	t := &Token{bound: c.cnf != ""}
+	err := cmp.Or(
+		readText("iss", c.iss, &t.Issuer),
+		readText("sub", c.sub, &t.Subject),
+		readText("client_id", c.clientID, &t.ClientID),
+		readText("jti", c.jti, &t.ID),
+		readAudience(c.aud, &t.Audience),
+		readDate("iat", c.iat, &t.IssuedAt),
+		readDate("exp", c.exp, &t.ExpiresAt),
+		c.optional(t),
+	)
+	if err != nil {
 		return nil, err
 	}
-	if t.IssuedAt, err = c.date("iat"); err != nil {
-		return nil, err
-	}
-	if t.ExpiresAt, err = c.date("exp"); err != nil {
-		return nil, err
-	}
-	return &t, c.optional(&t)
+	return t, nil
 }
 
 // optional reads the claims that a token may lack.
 func (c claims) optional(t *Token) (err error) {
-	if _, ok := c["nbf"]; ok {
-		if t.notBefore, err = c.date("nbf"); err != nil {
+	if c.nbf != "" {
+		if err := readDate("nbf", c.nbf, &t.notBefore); err != nil {
 			return err
 		}
 	}
-	if scope, ok := c["scope"]; ok {
-		if t.Scope, ok = scope.(string); !ok {
-			return fmt.Errorf("%w: scope is not text", ErrMalformed)
-		}
+	scope, ok := c.scope.text()
+	if !ok && c.scope != "" {
+		return fmt.Errorf("%w: scope is not text", ErrMalformed)
 	}
-	_, t.bound = c["cnf"]
+	t.Scope = scope
+	t.status, err = readStatus(c.status)
+	return err
+}
+
+func readText(name string, v value, text *string) error {
+	if *text, _ = v.text(); *text == "" {
+		return fmt.Errorf("%w: %s is missing or not text", ErrMalformed, name)
+	}
 	return nil
 }
 
-func (c claims) text(name string) (string, error) {
-	text, _ := c[name].(string)
-	if text == "" {
-		return "", fmt.Errorf("%w: %s is missing or not text", ErrMalformed, name)
+// readAudience reads aud, which is one string or an array of them (RFC 7519 §4.1.3).
+func readAudience(v value, audience *[]string) error {
+	if v.kind() != '[' {
+		*audience = make([]string, 1)
+		return readText("aud", v, &(*audience)[0])
 	}
-	return text, nil
-}
-
-// audience reads aud, which is one string or an array of them (RFC 7519 §4.1.3).
-func (c claims) audience() ([]string, error) {
-	array, ok := c["aud"].([]any)
-	if !ok {
-		array = []any{c["aud"]}
-	}
-	audience := make([]string, len(array))
-	for i, a := range array {
-		if audience[i], _ = a.(string); audience[i] == "" {
-			return nil, fmt.Errorf("%w: aud is missing or not text", ErrMalformed)
+	for element := range v.elements() {
+		var one string
+		if err := readText("aud", element, &one); err != nil {
+			return err
 		}
+		*audience = append(*audience, one)
 	}
-	return audience, nil
+	return nil
 }
 
-// date reads a NumericDate: seconds, which may have a fraction (RFC 7519 §2).
-func (c claims) date(name string) (time.Time, error) {
-	number, _ := c[name].(json.Number)
-	seconds, err := strconv.ParseFloat(string(number), 64)
+// readDate reads a NumericDate: seconds, which may have a fraction (RFC 7519 §2).
+func readDate(name string, v value, date *time.Time) error {
+	seconds, err := strconv.ParseFloat(string(v), 64) // it reads no value but a number
 	if err != nil || seconds < 0 || seconds > endOfTime {
-		return time.Time{}, fmt.Errorf("%w: %s is missing or not a time", ErrMalformed, name)
+		return fmt.Errorf("%w: %s is missing or not a time", ErrMalformed, name)
 	}
 	whole, fraction := math.Modf(seconds)
-	return time.Unix(int64(whole), int64(fraction*float64(time.Second))), nil
+	*date = time.Unix(int64(whole), int64(fraction*float64(time.Second)))
+	return nil
 }
 
 // check says whether a token that the issuer signed is good here and now.

@@ -37,12 +37,40 @@
 // Without keys the answer is [ErrUnavailable], never [ErrInvalidToken]. Redirects
 // are not followed.
 //
-// # What it does not do
+// # Revocation
 //
-// It does not ask the issuer about a single token: one that was revoked is
-// accepted until it expires. Where minutes are too long, ask the introspection
-// endpoint or read the status list that the token names.
+// A token of Wardkey names a status list: a small signed file with one bit for each
+// client. A Verifier fetches it when the first token names it, and from then on
+// polls it in the background. So a token is refused with [ErrRevoked], without a
+// request for each token, soon after its client was deleted or had its tokens revoked:
+//
+//   - A list is fetched as often as its ttl says (10 seconds with Wardkey), or
+//     sooner by a fifth at most; more often with [WithStatusTTL]. The issuer
+//     itself needs 2 seconds more at most, if it is several servers.
+//   - While no newer one can be had it is used until its exp (30 minutes with Wardkey).
+//     After that, or if there never was one, the answer is [ErrUnavailable], or
+//     as [WithOutage] has it. Nobody waits for a list that has just failed to come.
+//   - A list that no token has named for ten polls is left alone. The next token that
+//     does waits for it to be fetched.
+//   - At most 1,024 lists are kept; Wardkey has one for 131,072 clients. Each must be
+//     of the issuer's origin and signed with its keys.
+//
+// A token that names no list is not checked against any. [WithoutStatusLists] is for
+// a resource server that cannot reach the issuer.
+//
+// A single token that was revoked (RFC 7009) is in no list. Where that matters,
+// [WithIntrospection] asks the issuer about each token and remembers what it
+// said for as long as you allow.
+//
+// # What is told
+//
+// Refusals are told to the log at level Debug with their reason, and if the issuer made
+// the token with its client_id, jti and kid; never with the token itself. [WithObserver]
+// is for counting them.
+//
+// A Verifier starts goroutines only for what tokens ask for; [Verifier.Close] ends them.
 //
 // The standards: RFC 9068 (the token), RFC 6750 (the answers), RFC 7515, 7517
-// and 7518 (signatures and keys), RFC 8414 (metadata), RFC 8725 (the attacks).
+// and 7518 (signatures and keys), RFC 8414 (metadata), RFC 8725 (the attacks),
+// Token Status List draft-20 (status lists), RFC 7662 (introspection).
 package verify

@@ -11,8 +11,7 @@ import (
 	"github.com/wardkey/wardkey/verify"
 )
 
-// A resource server: it makes one verifier, says what each handler requires, and
-// asks the token about what only the request tells.
+// A resource server: it makes one verifier, and says what each route requires.
 func Example() {
 	issuer := startIssuer() // yours is https://auth.example or so, and runs already
 	defer issuer.Close()
@@ -23,21 +22,18 @@ func Example() {
 	}
 	defer verifier.Close()
 
-	// The section is in the address, so it is the handler that asks about it.
+	// The Section is in the address, so what is needed depends on the request.
+	needed := func(r *http.Request) []verify.Scope {
+		return []verify.Scope{verify.Section(r.PathValue("section")), verify.Keyspace("email", "read")}
+	}
 	profile := func(w http.ResponseWriter, r *http.Request) {
 		token, _ := verify.FromContext(r.Context())
-		section := r.PathValue("section")
-		if !token.Allows(section, "email", "read") {
-			verifier.Forbid(w, verify.Section(section))
-			return
-		}
-		fmt.Fprintf(w, "%s reads profiles in %s", token.ClientID, section)
+		fmt.Fprintf(w, "%s reads profiles in %s", token.ClientID, r.PathValue("section"))
 	}
 	send := func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "sent") }
 
 	mux := http.NewServeMux()
-	mux.Handle("GET /sections/{section}/profiles",
-		verifier.Require(verify.Keyspace("email", "read"))(http.HandlerFunc(profile)))
+	mux.Handle("GET /sections/{section}/profiles", verifier.RequireFor(needed)(http.HandlerFunc(profile)))
 	mux.Handle("POST /messages",
 		verifier.Require(verify.Capability("transactional-email", "send"))(http.HandlerFunc(send)))
 

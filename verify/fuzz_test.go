@@ -1,9 +1,13 @@
 package verify_test
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -91,4 +95,66 @@ func FuzzClaims(f *testing.F) {
 			t.Errorf("Verify of %q = no error", payload)
 		}
 	})
+}
+
+// FuzzStatusList holds that a list whose claims the issuer did sign is read only if
+// encoding/json and zlib find the same in it, and that no index is beyond reason.
+func FuzzStatusList(f *testing.F) {
+	good := `{"sub":"` + listURL + `","iat":1700000000,"exp":4000000000,"ttl":10,"status_list":`
+	for _, list := range []string{
+		`{"bits":1,"lst":"eNrbuRgAAhcBXQ"}`, `{"bits":2,"lst":"eNo76fITAAPfAgc"}`, `{"lst":"eNrbuRgAAhcBXQ","bits":8,"aggregation_uri":"x"}`,
+		`{"bits":1,"lst":""}`, `{"bits":1e0,"lst":"eNrbuRgAAhcBXQ"}`, `{"bits":4,"lst":"eNrbuRgAAhcBXR"}`, `null`, `[1]`,
+	} {
+		f.Add(good+list+"}", int64(3))
+	}
+	f.Add(good[:len(good)-1], int64(-1))
+	f.Fuzz(func(t *testing.T, claims string, index int64) {
+		index &= math.MaxInt64 // readStatus lets no other pass
+		read, verdict := verify.StatusVerdict(claims, listURL, index)
+		if verdict != nil && read && !errors.Is(verdict, verify.ErrRevoked) {
+			t.Errorf("the verdict on %d by %q is %v", index, claims, verdict)
+		}
+		if !read {
+			return
+		}
+		var l struct {
+			Sub  string  `json:"sub"`
+			Exp  float64 `json:"exp"`
+			List struct {
+				Bits int64  `json:"bits"`
+				Lst  string `json:"lst"`
+			} `json:"status_list"`
+		}
+		if err := json.Unmarshal([]byte(claims), &l); err != nil || l.Sub != listURL || l.Exp < float64(time.Now().Unix()) {
+			t.Fatalf("%q was read as a list: %v", claims, err)
+		}
+		if want := standing(t, l.List.Lst, l.List.Bits, index); want != (verdict == nil) {
+			t.Errorf("the verdict on %d by %q is %v, want ok %v", index, claims, verdict, want)
+		}
+	})
+}
+
+// standing says, bit by bit, whether the status at index is 0.
+func standing(t *testing.T, lst string, bits, index int64) bool {
+	data, err := base64.RawURLEncoding.DecodeString(lst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := zlib.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unpacked, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if index >= int64(len(unpacked))*8/bits {
+		return false
+	}
+	for bit := index * bits; bit < (index+1)*bits; bit++ {
+		if unpacked[bit/8]>>(bit%8)&1 == 1 {
+			return false
+		}
+	}
+	return true
 }

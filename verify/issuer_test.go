@@ -43,9 +43,10 @@ type issuer struct {
 	metadata     object
 	jwks         string
 	cacheControl string
-	away         bool          // no request is answered
-	hold         chan struct{} // if not nil, requests are answered when it is closed
-	requests     []string      // addresses of all requests
+	others       map[string]http.HandlerFunc // what else it serves, by path
+	away         bool                        // no request is answered
+	hold         chan struct{}               // if not nil, requests are answered when it is closed
+	requests     []string                    // addresses of all requests
 }
 
 func newIssuer(signers ...signer) *issuer {
@@ -71,12 +72,14 @@ func (i *issuer) set(change func()) {
 }
 
 // fetches counts the requests for keys so far.
-func (i *issuer) fetches() int {
+func (i *issuer) fetches() int { return i.asked(jwksURL) }
+
+func (i *issuer) asked(address string) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	n := 0
 	for _, r := range i.requests {
-		if r == jwksURL {
+		if r == address {
 			n++
 		}
 	}
@@ -95,6 +98,10 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/.well-known/jwks.json":
 		w.Write([]byte(i.jwks))
 	default:
+		if answer, ok := i.others[r.URL.Path]; ok {
+			answer(w, r)
+			return
+		}
 		http.NotFound(w, r)
 	}
 }

@@ -31,7 +31,7 @@ type key struct {
 }
 
 // verify says whether the key's owner signed c.
-func (k key) verify(c *compact) error {
+func (k key) verify(c compact) error {
 	if c.alg != k.alg {
 		return fmt.Errorf("%w: alg is not that of the key", ErrSignature)
 	}

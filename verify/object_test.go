@@ -1,9 +1,8 @@
 package verify
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,6 +18,9 @@ func TestDecodeObject(t *testing.T) {
 		`{"a":{"b":1},"b":{"b":1}}`:    {"a": map[string]any{"b": json.Number("1")}, "b": map[string]any{"b": json.Number("1")}},
 		`{"\ud83d\ude00":"😀"}`:         {"😀": "😀"},
 		nested(maxDepth + 1):           nil,
+		manyNames:                      nil,
+		`{"a":"\ufffd"}`:               nil,
+		"{\"a\":\"\ufffd\"}":           nil,
 		``:                             nil,
 		`null`:                         nil,
 		`[]`:                           nil,
@@ -58,31 +60,113 @@ func nested(depth int) string {
 	return `{"a":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + `}`
 }
 
-// FuzzDecodeObject holds that what decodeObject accepts, encoding/json reads as the
-// same, and that it refuses nothing but what it says.
-func FuzzDecodeObject(f *testing.F) {
-	for _, text := range []string{`{}`, `{"a":{"b":[1,2.5e3,"x",null,true]}}`, `{"a":1,"a":2}`, `{"a":"\ud800"}`, `[]`} {
-		f.Add([]byte(text))
+// FuzzParseObject holds that a walk over the text finds what another reader finds,
+// which goes from token to token by encoding/json, and that both refuse the same.
+func FuzzParseObject(f *testing.F) {
+	for _, text := range []string{
+		`{}`, `{"a":{"b":[1,2.5e3,"x",null,true]}}`, ` { "a" : [ ] , "b" : { } } `, `{"\"a\\":"\\\"]}"}`,
+		`{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, `{"a":"\ud800"}`, `{"a":"\ufffd"}`, "{\"a\":\"\xff\"}", "{\"a\":\"\ufffd\"}", nested(maxDepth + 1), `[]`, manyNames,
+	} {
+		f.Add(text)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := decodeObject(data)
-		var want map[string]any
-		dec := json.NewDecoder(bytes.NewReader(data))
-		dec.UseNumber()
-		if !json.Valid(data) || dec.Decode(&want) != nil || want == nil {
-			if err == nil {
-				t.Fatalf("decodeObject(%q) = %v, which is no JSON object", data, got)
-			}
-			return
+	f.Fuzz(func(t *testing.T, text string) {
+		want, wantErr := reference(text)
+		got, err := parseObject(text)
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("parseObject(%q) = %v, want %v", text, err, wantErr)
 		}
-		switch {
-		case err == nil:
-			if !reflect.DeepEqual(got, want) || !utf8.Valid(data) {
-				t.Errorf("decodeObject(%q) = %v, encoding/json %v", data, got, want)
-			}
-		case errors.Is(err, errDuplicate), errors.Is(err, errNotUnicode), errors.Is(err, errTooDeep):
-		default:
-			t.Errorf("decodeObject(%q): %v", data, err)
+		if err == nil && !reflect.DeepEqual(unpack(got), any(want)) {
+			t.Errorf("parseObject(%q) holds %v, want %v", text, unpack(got), want)
 		}
 	})
+}
+
+// manyNames is an object with more names than are kept on the stack, two of them the same.
+var manyNames = func() string {
+	var b strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&b, `"%d":1,`, i)
+	}
+	return "{" + b.String() + `"39":1}`
+}()
+
+// unpack makes of v what encoding/json would.
+func unpack(v value) any {
+	switch v.kind() {
+	case '{':
+		object := map[string]any{}
+		for name, member := range v.members() {
+			object[name] = unpack(member)
+		}
+		return object
+	case '[':
+		array := []any{}
+		for element := range v.elements() {
+			array = append(array, unpack(element))
+		}
+		return array
+	case '"':
+		text, _ := v.text()
+		return text
+	case 't', 'f':
+		return v == "true"
+	case 'n':
+		return nil
+	}
+	return json.Number(v)
+}
+
+// reference reads what parseObject does, with a Decoder.
+func reference(text string) (map[string]any, error) {
+	if !json.Valid([]byte(text)) {
+		return nil, errNotObject
+	}
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	v, err := referenceValue(dec, 0)
+	object, ok := v.(map[string]any)
+	if !ok && err == nil {
+		return nil, errNotObject
+	}
+	return object, err
+}
+
+func referenceValue(dec *json.Decoder, depth int) (any, error) {
+	token, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	if text, ok := token.(string); ok && strings.ContainsRune(text, utf8.RuneError) {
+		return nil, errNotUnicode
+	}
+	delim, ok := token.(json.Delim)
+	if !ok {
+		return token, nil
+	}
+	if depth == maxDepth {
+		return nil, errTooDeep
+	}
+	object, array := map[string]any{}, []any{}
+	for dec.More() {
+		v, err := referenceValue(dec, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if delim == '[' {
+			array = append(array, v)
+			continue
+		}
+		name := v.(string)
+		if _, duplicate := object[name]; duplicate {
+			return nil, errDuplicate
+		}
+		if object[name], err = referenceValue(dec, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	_, err = dec.Token() // the bracket that closes
+	if delim == '[' {
+		return array, err
+	}
+	return object, err
 }

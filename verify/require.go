@@ -1,10 +1,12 @@
 package verify
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +19,10 @@ var (
 	errRequest = errors.New("verify: not one bearer token")
 )
 
+// ErrInsufficientScope is what a good token is refused with that lacks a scope. It does
+// not match [ErrInvalidToken].
+var ErrInsufficientScope = errors.New("verify: the token does not hold the scope that is needed")
+
 // Require returns middleware that lets a request pass if it bears a valid token
 // (RFC 6750 §2.1) that holds every one of the scopes, and gives the token to the
 // handler by [FromContext]. Without scopes any valid token passes; a [Scope] that no
@@ -28,42 +34,87 @@ var (
 //   - 401 without a code if there is no bearer token;
 //   - 400 invalid_request if there is more than one, or something else beside it;
 //   - 401 invalid_token if it is not valid;
-//   - 403 insufficient_scope if it does not hold the scopes;
+//   - 403 insufficient_scope if it does not hold the scopes, with those that it lacks;
 //   - 503 temporarily_unavailable with Retry-After if it could not be checked.
 //
 // A token in the query is never used; one in the body is not looked for, because
 // the body is the handler's.
 func (v *Verifier) Require(scopes ...Scope) func(http.Handler) http.Handler {
+	return v.RequireFor(func(*http.Request) []Scope { return scopes })
+}
+
+// RequireFor is [Verifier.Require] for scopes that depend on the request: the Section
+// in its address, the action in its method. It asks needed about each request whose
+// token is valid, and needed may ask [FromContext] for that token.
+//
+// The address must have been matched before, so wrap the handler of a route, not the
+// [http.ServeMux]; then [http.Request.PathValue] has its parts. With gorilla/mux, where
+// it is mux.Vars, the middleware may also be given to Router.Use.
+func (v *Verifier) RequireFor(needed func(*http.Request) []Scope) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			t, err := v.authenticate(r)
 			if err != nil {
-				v.refuse(w, r, err)
+				v.refuse(w, err)
 				return
 			}
-			for _, s := range scopes {
-				if !t.Holds(s) {
-					v.Forbid(w, scopes...)
-					return
-				}
+			r = r.WithContext(NewContext(r.Context(), t))
+			if lacking := t.lacking(needed(r)); len(lacking) > 0 {
+				v.Forbid(w, r, lacking...)
+				return
 			}
-			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), t)))
+			next.ServeHTTP(w, r)
 		})
 	}
 }
 
 // Forbid answers 403 insufficient_scope, as [Verifier.Require] does. It is for handlers
-// that learn from the request which scope is needed: the Section in its address.
-func (v *Verifier) Forbid(w http.ResponseWriter, needed ...Scope) {
-	v.challenge(w, http.StatusForbidden, insufficientScope(needed))
+// that know only after reading the body which scope the token lacks.
+func (v *Verifier) Forbid(w http.ResponseWriter, r *http.Request, lacking ...Scope) {
+	t, _ := FromContext(r.Context())
+	o := insufficient(t, lacking)
+	o.Method, o.Path = r.Method, r.URL.Path
+	v.observe(r.Context(), o)
+	v.challenge(w, http.StatusForbidden, insufficientScope(lacking))
+}
+
+// Permit says whether t, which [Verifier.Verify] has returned, holds every one of the
+// scopes. It is for what is not HTTP. The error matches [ErrInsufficientScope] and names
+// those that t lacks, and the observer and the log hear of it.
+func (v *Verifier) Permit(ctx context.Context, t *Token, scopes ...Scope) error {
+	lacking := t.lacking(scopes)
+	if len(lacking) == 0 {
+		return nil
+	}
+	o := insufficient(t, lacking)
+	v.observe(ctx, o)
+	return o.Err
+}
+
+func insufficient(t *Token, lacking []Scope) Outcome {
+	err := fmt.Errorf("%w: it lacks %s", ErrInsufficientScope, values(lacking))
+	return Outcome{Result: resultInsufficientScope, Err: err, Token: t}
+}
+
+// Reason says why a token was refused, in words that whoever sent it may be told, which
+// the text of err is not for. It is empty if err does not match [ErrInvalidToken].
+func Reason(err error) string {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.reason
+	}
+	return ""
 }
 
 func (v *Verifier) authenticate(r *http.Request) (*Token, error) {
 	raw, err := bearer(r)
 	if err != nil {
+		v.log.DebugContext(r.Context(), "verify: request refused", "error", err, "method", r.Method, "path", r.URL.Path)
 		return nil, err
 	}
-	return v.Verify(r.Context(), raw)
+	o := v.judge(r.Context(), raw)
+	o.Method, o.Path = r.Method, r.URL.Path
+	v.observe(r.Context(), o)
+	return o.answer()
 }
 
 // bearer returns the one token that r bears.
@@ -87,16 +138,14 @@ func bearer(r *http.Request) (string, error) {
 }
 
 // refuse answers a request whose token is missing, invalid, or could not be checked.
-func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	v.log.DebugContext(r.Context(), "verify: request refused", "error", err)
-	reason, invalid := errors.AsType[*refusal](err)
+func (v *Verifier) refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, errNoToken): // RFC 6750 §3.1: then nothing about errors
 		v.challenge(w, http.StatusUnauthorized, problem{})
 	case errors.Is(err, errRequest):
 		v.challenge(w, http.StatusBadRequest, problem{"invalid_request", "a request must bear one token, in one Authorization header", ""})
-	case invalid:
-		v.challenge(w, http.StatusUnauthorized, problem{"invalid_token", reason.reason, ""})
+	case errors.Is(err, ErrInvalidToken):
+		v.challenge(w, http.StatusUnauthorized, problem{"invalid_token", Reason(err), ""})
 	default:
 		w.Header().Set("Retry-After", retryAfter)
 		problem{"temporarily_unavailable", "the token cannot be checked now, try again later", ""}.write(w, http.StatusServiceUnavailable)
@@ -104,7 +153,7 @@ func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (v *Verifier) challenge(w http.ResponseWriter, status int, p problem) {
-	w.Header().Set("WWW-Authenticate", p.challenge(v.audience))
+	w.Header().Set("WWW-Authenticate", p.challenge(v.audience, v.metadataURL))
 	p.write(w, status)
 }
 
@@ -116,30 +165,28 @@ type problem struct {
 	Scope       string `json:"scope,omitempty"`
 }
 
-// insufficientScope is the problem with a valid token that does not hold all of scopes.
-func insufficientScope(scopes []Scope) problem {
-	p := problem{Code: "insufficient_scope", Description: "the token does not hold the scope that is needed"}
-	var values []string
-	for _, s := range scopes {
-		if s.value == "" {
-			p.Description = "what is needed here cannot be a scope, so no token opens it"
-			continue
-		}
-		values = append(values, s.value)
+// insufficientScope is the problem with a valid token that lacks scopes.
+func insufficientScope(lacking []Scope) problem {
+	p := problem{"insufficient_scope", "the token does not hold the scope that is needed", values(lacking)}
+	if slices.Contains(lacking, Scope{}) {
+		p.Description = "what is needed here cannot be a scope, so no token opens it"
 	}
-	p.Scope = strings.Join(values, " ")
 	return p
 }
 
-// challenge writes p as RFC 6750 §3 has it. Everything in it can stand between
-// quotes: the realm was checked by New, the rest is ours.
-func (p problem) challenge(realm string) string {
+// challenge writes p as RFC 6750 §3 has it, and where the resource describes itself
+// as RFC 9728 §5.1 has that. Everything in it can stand between quotes: New has
+// checked the realm and the address made of it, the rest is ours.
+func (p problem) challenge(realm, metadataURL string) string {
 	challenge := fmt.Sprintf(`Bearer realm="%s"`, realm)
 	if p.Code != "" {
 		challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, p.Code, p.Description)
 	}
 	if p.Scope != "" {
 		challenge += fmt.Sprintf(`, scope="%s"`, p.Scope)
+	}
+	if metadataURL != "" {
+		challenge += fmt.Sprintf(`, resource_metadata="%s"`, metadataURL)
 	}
 	return challenge
 }

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gorilla/mux"
+
 	"github.com/wardkey/wardkey/verify"
 )
 
@@ -83,7 +85,7 @@ func TestRequire(t *testing.T) {
 			"lacks a scope",
 			[]string{"Bearer " + key.token(object{"scope": "section:nordic"})},
 			"", 403,
-			realm + `, error="insufficient_scope", error_description="the token does not hold the scope that is needed", scope="section:nordic email:read"`,
+			realm + `, error="insufficient_scope", error_description="the token does not hold the scope that is needed", scope="email:read"`,
 		},
 		{
 			"no scope",
@@ -166,11 +168,11 @@ func TestRequireScopes(t *testing.T) {
 		{"nothing asked", "", nil, 200, ""},
 		{"exactly", "email:read", []verify.Scope{verify.Keyspace("email", "read")}, 200, ""},
 		{"by a wildcard", "*:read section:*", []verify.Scope{verify.Keyspace("email", "read"), verify.Section("nordic")}, 200, ""},
-		{"the second is lacking", "email:read", []verify.Scope{verify.Keyspace("email", "read"), verify.Capability("transactional-email", "send")}, 403, "email:read transactional-email:send"},
+		{"the second is lacking", "email:read", []verify.Scope{verify.Keyspace("email", "read"), verify.Capability("transactional-email", "send")}, 403, "transactional-email:send"},
 		{"a capability by a wildcard", "*:send", []verify.Scope{verify.Capability("transactional-email", "send")}, 403, "transactional-email:send"},
 		{"what cannot be held", "*:read section:*", []verify.Scope{verify.Keyspace("wardkey", "read")}, 403, ""}, // X-107
 		{"the zero Scope", "*:read section:*", []verify.Scope{{}}, 403, ""},
-		{"one that can be held and one that cannot", "*:read", []verify.Scope{verify.Keyspace("email", "read"), {}}, 403, "email:read"},
+		{"one that can be held and one that cannot", "*:read", []verify.Scope{verify.Keyspace("email", "read"), {}}, 403, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := get(v.Require(tt.asked...)(who), key.token(object{"scope": tt.held}))
@@ -183,12 +185,71 @@ func TestRequireScopes(t *testing.T) {
 	}
 }
 
+// TestRequireFor holds that what is needed is taken from the request, with either router (G-13).
+func TestRequireFor(t *testing.T) {
+	key := newES256("1", 1)
+	v := newIssuer(key).verifier(t)
+	actions := map[string]string{http.MethodGet: "read", http.MethodPatch: "write"}
+	needs := func(section func(*http.Request) string) func(*http.Request) []verify.Scope {
+		return func(r *http.Request) []verify.Scope {
+			return []verify.Scope{verify.Section(section(r)), verify.Keyspace("email", actions[r.Method])}
+		}
+	}
+	standard := http.NewServeMux()
+	standard.Handle("/sections/{section}",
+		v.RequireFor(needs(func(r *http.Request) string { return r.PathValue("section") }))(who))
+	gorilla := mux.NewRouter()
+	gorilla.Handle("/sections/{section}", who)
+	gorilla.Use(v.RequireFor(needs(func(r *http.Request) string { return mux.Vars(r)["section"] })))
+
+	for _, tt := range []struct {
+		method, section string
+		status          int
+		scope           string
+	}{
+		{http.MethodGet, "nordic", 200, ""},
+		{http.MethodGet, "baltic", 403, "section:baltic"},
+		{http.MethodPatch, "nordic", 403, "email:write"},
+		{http.MethodPatch, "baltic", 403, "section:baltic email:write"},
+		{http.MethodPut, "nordic", 403, ""},
+		{http.MethodGet, "*", 403, "section:*"},
+		{http.MethodGet, "%22nordic", 403, ""},
+	} {
+		for name, router := range map[string]http.Handler{"net/http": standard, "gorilla/mux": gorilla} {
+			r := httptest.NewRequest(tt.method, "/sections/"+tt.section, nil)
+			r.Header.Set("Authorization", "Bearer "+key.token(object{"scope": "section:nordic email:read"}))
+			w := httptest.NewRecorder()
+			router.ServeHTTP(w, r)
+			_, scope, _ := strings.Cut(w.Header().Get("WWW-Authenticate"), `scope="`)
+			if w.Code != tt.status || strings.TrimSuffix(scope, `"`) != tt.scope {
+				t.Errorf("%s: %s of %s: answer %d, scope %q; want %d, %q", name, tt.method, tt.section, w.Code, scope, tt.status, tt.scope)
+			}
+			checkAnswer(t, w)
+		}
+	}
+}
+
+// TestForbiddenIsObserved holds that a token which is good and not enough is told of
+// as both.
+func TestForbiddenIsObserved(t *testing.T) {
+	key := newES256("1", 1)
+	var seen []verify.Outcome
+	v := newIssuer(key).verifier(t, verify.WithObserver(func(o verify.Outcome) { seen = append(seen, o) }))
+	get(v.Require(verify.Section("baltic"))(who), key.token(nil))
+	if len(seen) != 2 || seen[0].Result != "accepted" || seen[1].Result != "insufficient_scope" {
+		t.Fatalf("outcomes %+v, want accepted and insufficient_scope", seen)
+	}
+	if o := seen[1]; o.Token == nil || o.Token.ClientID != "billing" || o.Method != http.MethodGet || o.Path != "/" {
+		t.Errorf("outcome %+v, want the client, the method and the path", o)
+	}
+}
+
 // TestForbid holds that a scope made of what a stranger sent cannot break the answer.
 func TestForbid(t *testing.T) {
 	v := newIssuer().verifier(t)
 	for id, want := range map[string]string{"nordic": `, scope="section:nordic"`, `x", error="y`: "", "a b": "", "a\r\nb": ""} {
 		w := httptest.NewRecorder()
-		v.Forbid(w, verify.Section(id))
+		v.Forbid(w, httptest.NewRequest(http.MethodGet, "/", nil), verify.Section(id))
 		_, scope, found := strings.Cut(w.Header().Get("WWW-Authenticate"), ", scope=")
 		if found {
 			scope = ", scope=" + scope

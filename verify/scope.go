@@ -42,6 +42,28 @@ func Capability(id, action string) Scope {
 // String returns the scope as it stands in a token, or "" if it cannot.
 func (s Scope) String() string { return s.value }
 
+// lacking returns those of the scopes that t does not hold.
+func (t *Token) lacking(scopes []Scope) []Scope {
+	var lacking []Scope
+	for _, s := range scopes {
+		if !t.Holds(s) {
+			lacking = append(lacking, s)
+		}
+	}
+	return lacking
+}
+
+// values lists those of the scopes that a token may hold, as it would.
+func values(scopes []Scope) string {
+	var values []string
+	for _, s := range scopes {
+		if s.value != "" {
+			values = append(values, s.value)
+		}
+	}
+	return strings.Join(values, " ")
+}
+
 func (s Scope) coveredBy(scope string) bool {
 	for value := range strings.SplitSeq(scope, " ") {
 		if value != "" && (value == s.value || value == s.wildcard) {

@@ -18,7 +18,7 @@ const (
 	longestMaxAge = time.Hour
 )
 
-// A source is where an issuer publishes its keys.
+// A source is where an issuer answers.
 type source struct {
 	issuer     string
 	client     *http.Client
@@ -26,12 +26,19 @@ type source struct {
 	discovered string // if it did not, and the issuer has been asked
 }
 
+// An answer is what the issuer said to one request.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // keys fetches the issuer's keys. It is not called concurrently.
 func (s *source) keys(ctx context.Context) (*keySet, error) {
 	address := s.configured
 	if address == "" {
 		if err := s.discover(ctx); err != nil {
-			return nil, fmt.Errorf("read metadata of the issuer: %w", err)
+			return nil, err
 		}
 		address = s.discovered
 	}
@@ -45,73 +52,92 @@ func (s *source) keys(ctx context.Context) (*keySet, error) {
 
 func (s *source) fetch(ctx context.Context, address string) (*keySet, error) {
 	fetched := time.Now()
-	body, header, err := s.get(ctx, address)
+	document, err := s.get(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := parseKeys(body)
+	keys, err := parseKeys(document.body)
 	if err != nil {
 		return nil, err
 	}
-	return &keySet{keys: keys, fetched: fetched, maxAge: maxAge(header)}, nil
+	return &keySet{keys: keys, fetched: fetched, maxAge: maxAge(document.header)}, nil
 }
 
-// discover learns where the keys are from the issuer's metadata (RFC 8414 §3).
-func (s *source) discover(ctx context.Context) error {
-	if s.discovered != "" {
-		return nil
+// discover learns where the keys are, unless it is known.
+func (s *source) discover(ctx context.Context) (err error) {
+	if s.discovered == "" {
+		s.discovered, err = s.endpoint(ctx, "jwks_uri")
 	}
+	return err
+}
+
+// endpoint reads an address from the issuer's metadata.
+func (s *source) endpoint(ctx context.Context, name string) (string, error) {
+	address, err := s.lookUp(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("read metadata of the issuer: %w", err)
+	}
+	return address, nil
+}
+
+// lookUp fetches the metadata (RFC 8414 §3) for one address in it.
+func (s *source) lookUp(ctx context.Context, name string) (string, error) {
 	issuer, err := parseURL(s.issuer)
 	if err != nil {
-		return err
+		return "", err
 	}
 	// RFC 8414 §3.1: before the issuer's path, not behind it.
 	path := metadataPath + strings.TrimSuffix(issuer.EscapedPath(), "/")
-	body, _, err := s.get(ctx, issuer.Scheme+"://"+issuer.Host+path)
+	document, err := s.get(ctx, issuer.Scheme+"://"+issuer.Host+path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	metadata, err := decodeObject(body)
+	metadata, err := decodeObject(document.body)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if metadata["issuer"] != s.issuer { // RFC 8414 §3.3
-		return errors.New("it is that of another issuer")
+		return "", errors.New("it is that of another issuer")
 	}
-	address, _ := metadata["jwks_uri"].(string)
+	address, _ := metadata[name].(string)
 	u, err := parseURL(address)
 	if err != nil || issuer.Scheme == "https" && u.Scheme != "https" || !private(u) {
-		return errors.New("jwks_uri is not an https URL")
+		return "", fmt.Errorf("%s is not an https URL", name)
 	}
-	s.discovered = address
-	return nil
+	return address, nil
 }
 
 // get reads a document, past any cache on the way: a key that was withdrawn in a
 // hurry must not live longer than we say.
-func (s *source) get(ctx context.Context, address string) ([]byte, http.Header, error) {
+func (s *source) get(ctx context.Context, address string) (*answer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r.Header.Set("Accept", "application/json, application/jwk-set+json")
 	r.Header.Set("Cache-Control", "no-cache")
+	return s.ask(r)
+}
+
+// ask sends a request whose answer must be 200, or 304 if it names what we have.
+func (s *source) ask(r *http.Request) (*answer, error) {
 	response, err := s.client.Do(r)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
-	if response.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("get %s: status %d", address, response.StatusCode)
+	unchanged := response.StatusCode == http.StatusNotModified && r.Header.Get("If-None-Match") != ""
+	if response.StatusCode != http.StatusOK && !unchanged {
+		return nil, fmt.Errorf("%s %s: status %d", r.Method, r.URL, response.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("get %s: %w", address, err)
+		return nil, fmt.Errorf("%s %s: %w", r.Method, r.URL, err)
 	}
 	if len(body) > maxDocument {
-		return nil, nil, fmt.Errorf("get %s: longer than %d bytes", address, maxDocument)
+		return nil, fmt.Errorf("%s %s: longer than %d bytes", r.Method, r.URL, maxDocument)
 	}
-	return body, response.Header, nil
+	return &answer{response.StatusCode, response.Header, body}, nil
 }
 
 // maxAge says how long an answer is fresh (RFC 9111 §5.2.2.1), within our bounds.

@@ -19,6 +19,7 @@ type Token struct {
 
 	notBefore time.Time
 	bound     bool
+	status    place // in a status list; the zero value if it has none
 }
 
 // Allows says whether the token lets its client do action through keyspace inside

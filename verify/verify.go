@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,14 +19,22 @@ type Verifier struct {
 	issuer   string
 	audience string
 	log      *slog.Logger
+	observer func(Outcome) // nil if nobody wants to know
 	source   *source
 	cache    *cache
+
+	statuses      *statuses
+	introspection *introspection // nil if the issuer is not asked
+	outage        Outage
+
+	resource    *Resource // nil if it does not describe itself
+	metadataURL string    // where it does
 }
 
 // An Option is a setting of [New]. None of them changes what a valid token is.
 type Option func(*Verifier)
 
-// WithHTTPClient has the keys fetched with client, for a proxy or a private
+// WithHTTPClient has the issuer asked with client, for a proxy or a private
 // certificate authority. Redirects are not followed even so.
 func WithHTTPClient(client *http.Client) Option {
 	return func(v *Verifier) { v.source.client = client }
@@ -38,7 +47,7 @@ func WithJWKSURL(address string) Option {
 	return func(v *Verifier) { v.source.configured = address }
 }
 
-// WithLogger has failed refreshes of the keys told to log at level Warn, and
+// WithLogger has it told to log when the issuer cannot be had, at level Warn, and
 // refused tokens at level Debug, instead of to [slog.Default].
 func WithLogger(log *slog.Logger) Option {
 	return func(v *Verifier) { v.log = log }
@@ -46,50 +55,101 @@ func WithLogger(log *slog.Logger) Option {
 
 // New returns a Verifier of the tokens that issuer makes for audience, both
 // exactly as they stand in a token. It neither reaches for the network nor
-// starts a goroutine; the keys are fetched when the first token arrives.
+// starts a goroutine; keys and status lists are fetched when the first token arrives.
 //
 // The issuer is an https URL, or http on a loopback address. The audience is also
 // the realm of the answers to HTTP requests.
 func New(issuer, audience string, options ...Option) (*Verifier, error) {
-	v := &Verifier{issuer: issuer, audience: audience, log: slog.Default(), source: &source{issuer: issuer, client: &http.Client{}}}
+	v := &Verifier{
+		issuer: issuer, audience: audience, log: slog.Default(),
+		source:   &source{issuer: issuer, client: &http.Client{}},
+		statuses: &statuses{longest: longestTTL},
+	}
 	for _, option := range options {
 		option(v)
 	}
-	if err := v.validate(); err != nil {
+	if err := cmp.Or(v.validate(), v.describe()); err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
 	v.source.client = withoutRedirects(v.source.client)
 	v.cache = &cache{fetch: v.source.keys, log: v.log}
+	v.statuses.source, v.statuses.keys, v.statuses.log = v.source, v.cache, v.log
+	if v.introspection != nil {
+		v.introspection.source, v.introspection.log = v.source, v.log
+	}
 	return v, nil
 }
 
-// Close ends a refresh of the keys that is under way and waits for it. The
-// Verifier then goes on with the keys that it has.
-func (v *Verifier) Close() { v.cache.close() }
+// Close ends all that the Verifier does in the background and waits for it. The
+// Verifier then goes on with the keys and the status lists that it has, until
+// they are too old; introspection says [ErrUnavailable].
+func (v *Verifier) Close() {
+	v.statuses.close()
+	if v.introspection != nil {
+		v.introspection.close()
+	}
+	v.cache.close()
+}
 
 // Verify returns what a token says, or an error that matches [ErrInvalidToken]
 // and its reason, or [ErrUnavailable]. The error never has the token in it. The
-// context bounds the wait for keys, if there is any.
+// context bounds the wait for the issuer, if there is any.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
+	o := v.judge(ctx, token)
+	v.observe(ctx, o)
+	return o.answer()
+}
+
+// judge says what is to become of a token.
+func (v *Verifier) judge(ctx context.Context, token string) Outcome {
+	t, kid, err := v.genuine(ctx, token)
+	if err == nil {
+		err = v.check(t, time.Now())
+	}
+	if err == nil {
+		err = v.standing(ctx, t, token)
+	}
+	return Outcome{Result: result(err), Err: err, Token: t, KeyID: kid}
+}
+
+// standing says whether a token that is good in itself has been revoked.
+func (v *Verifier) standing(ctx context.Context, t *Token, token string) error {
+	if err := v.statuses.check(ctx, t.status); err != nil && !v.tolerable(ctx, err) {
+		return err
+	}
+	if v.introspection == nil {
+		return nil
+	}
+	if err := v.introspection.check(ctx, token, t.ExpiresAt); err != nil && !v.tolerable(ctx, err) {
+		return err
+	}
+	return nil
+}
+
+// tolerable says whether err is an outage that the program wants to live with. That
+// whoever sent the token did not wait for the answer is none.
+func (v *Verifier) tolerable(ctx context.Context, err error) bool {
+	return v.outage == FailOpen && errors.Is(err, ErrUnavailable) && ctx.Err() == nil
+}
+
+// genuine reads a token that the issuer signed, and names the key.
+func (v *Verifier) genuine(ctx context.Context, token string) (*Token, string, error) {
 	c, err := parse(token)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	t, err := c.claims.token()
+	t, err := readClaims(c.payload).token()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	k, err := v.cache.key(ctx, c.kid)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := k.verify(c); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if err := v.check(t, time.Now()); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return t, c.kid, nil
 }
 
 func (v *Verifier) validate() error {
@@ -98,6 +158,9 @@ func (v *Verifier) validate() error {
 	}
 	if v.source.client == nil || v.log == nil {
 		return errors.New("an option is nil")
+	}
+	if v.statuses.longest < shortestTTL || v.outage != FailClosed && v.outage != FailOpen {
+		return errors.New("status lists are fetched once a second at most, and an outage is FailClosed or FailOpen")
 	}
 	if v.source.configured != "" {
 		if _, err := parseURL(v.source.configured); err != nil {
@@ -110,6 +173,9 @@ func (v *Verifier) validate() error {
 	}
 	if v.source.configured == "" && !private(u) {
 		return errors.New("the issuer must be https: whoever can change its keys on the way makes tokens")
+	}
+	if v.introspection != nil {
+		return v.introspection.validate(u)
 	}
 	return nil
 }
