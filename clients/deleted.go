@@ -69,9 +69,7 @@ func (s *Store) deleteChunk(ctx context.Context, ids []string, by string, now ti
 		WHERE c.id IN `+among, append([]any{database.At(now), by}, args...)...); err != nil {
 		return nil, err
 	}
-	among, args = in(2, ids)
-	if _, err := s.db.Exec(ctx, `UPDATE status_entries SET revoked_at = $1
-		WHERE position IN (SELECT status_index FROM clients WHERE id IN `+among+`)`, append([]any{database.At(now)}, args...)...); err != nil {
+	if _, err := s.revokeStatus(ctx, now, ids); err != nil {
 		return nil, err
 	}
 	among, args = in(1, ids)

@@ -83,14 +83,13 @@ func (s *Store) CancelRotation(ctx context.Context, clientID, by string, now tim
 // status lists is set, and tokens that it gets from now on carry another. It returns ErrNotFound.
 func (s *Store) RevokeTokens(ctx context.Context, clientID string, now time.Time) error {
 	return s.db.Transact(ctx, func(ctx context.Context) error {
-		n, err := s.db.Exec(ctx, `UPDATE status_entries SET revoked_at = $1
-			WHERE position = (SELECT status_index FROM clients WHERE id = $2)`, database.At(now), clientID)
+		n, err := s.revokeStatus(ctx, now, []string{clientID})
 		if err == nil && n == 0 {
 			return ErrNotFound
 		}
 		var position int64
 		if err == nil {
-			position, err = s.claimStatus(ctx, clientID)
+			position, err = s.claimStatus(ctx, clientID, now)
 		}
 		if err == nil {
 			_, err = s.db.Exec(ctx, `UPDATE clients SET status_index = $1 WHERE id = $2`, position, clientID)

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -137,7 +136,7 @@ func (s *Store) Create(ctx context.Context, c *Client, now time.Time) (Secret, e
 	c.CreatedAt = now.UTC().Truncate(time.Second)
 	c.Credentials = []Credential{credential}
 	err := s.db.Transact(ctx, func(ctx context.Context) error {
-		position, err := s.claimStatus(ctx, c.ID)
+		position, err := s.claimStatus(ctx, c.ID, now)
 		if err != nil {
 			return err
 		}
@@ -216,28 +215,4 @@ func (s *Store) insertHeld(ctx context.Context, c *Client) error {
 		}
 	}
 	return nil
-}
-
-// firstPlaces is how many places in the status lists the first clients are spread over.
-const firstPlaces = 1 << 17
-
-// claimStatus gives a client a random free place in the status lists. Places are random, so that
-// they do not tell how many clients there are. Where the first lists are so full that some tries
-// meet only taken places, as many lists again are drawn from.
-func (s *Store) claimStatus(ctx context.Context, clientID string) (int64, error) {
-	const tries = 8
-	for places := int64(firstPlaces); places > 0; places *= 2 {
-		for range tries {
-			position := rand.Int64N(places)
-			n, err := s.db.Exec(ctx, `INSERT INTO status_entries (position, client_id) VALUES ($1, $2)
-				ON CONFLICT DO NOTHING`, position, clientID)
-			if err != nil {
-				return 0, fmt.Errorf("take a place in the status lists: %w", err)
-			}
-			if n == 1 {
-				return position, nil
-			}
-		}
-	}
-	return 0, errors.New("no free place in the status lists was found")
 }

@@ -82,8 +82,13 @@ func (s *Store) Addresses(ctx context.Context, clientID, secretID string, now ti
 }
 
 // Purge forgets what is known of uses that are too long ago, and those that were written when
-// their client was deleted already. It must run more often than once a week.
+// their client was deleted already, and frees places in the status lists. It must run more often
+// than once a week.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
+	return errors.Join(s.purgeUses(ctx, now), s.releaseStatus(ctx, now))
+}
+
+func (s *Store) purgeUses(ctx context.Context, now time.Time) error {
 	gone := database.At(now.Add(-usesGone))
 	_, err := s.db.Exec(ctx, `DELETE FROM secret_activity WHERE hour < $1`, now.Add(-activityKept).Unix()/secondsOfAnHour)
 	for _, table := range []string{"secret_activity", "secret_uses", "client_uses"} {
