@@ -4,7 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -27,6 +27,7 @@ type Grant struct {
 	IssuedAt    time.Time
 	Lifetime    time.Duration
 	Alg         Alg
+	SCP         bool  // the token says its scope as an array too
 	StatusIndex int64 // the position of the client's bit in the status lists
 }
 
@@ -40,15 +41,8 @@ type Claims struct {
 	ExpiresAt int64    `json:"exp"`
 	ID        string   `json:"jti"`
 	Scope     string   `json:"scope"`
+	SCP       []string `json:"scp,omitempty"` // the values of scope again, for who cannot split text
 	Status    Status   `json:"status"`
-}
-
-// Status is where a token's bit stands (Token Status List §6.2).
-type Status struct {
-	List struct {
-		Index int64  `json:"idx"`
-		URI   string `json:"uri"`
-	} `json:"status_list"`
 }
 
 // An Audience is one string or, when several, an array (RFC 7519 §4.1.3).
@@ -72,9 +66,6 @@ func (a *Audience) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(a))
 }
 
-// statusListSize is how many clients share one status list.
-const statusListSize = 1 << 17
-
 // Issue signs an access token. It returns an error wrapping ErrNoKey if no key of the grant's
 // algorithm is ready.
 func (i *Issuer) Issue(g Grant) (string, error) {
@@ -87,6 +78,9 @@ func (i *Issuer) Issue(g Grant) (string, error) {
 		Issuer: i.URL, Subject: g.ClientID, ClientID: g.ClientID, Audience: g.Audience,
 		IssuedAt: iat, ExpiresAt: iat + int64(g.Lifetime/time.Second), ID: rand.Text(), Scope: g.Scope,
 	}
+	if g.SCP {
+		claims.SCP = strings.Fields(g.Scope)
+	}
 	claims.Status = i.Status(g.StatusIndex)
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -95,11 +89,23 @@ func (i *Issuer) Issue(g Grant) (string, error) {
 	return key.sign(key.header, payload)
 }
 
-// Status says where the bit of a client stands, by its position in the status lists.
-func (i *Issuer) Status(position int64) (s Status) {
-	s.List.Index = position % statusListSize
-	s.List.URI = i.URL + "/oauth/status/" + strconv.FormatInt(position/statusListSize, 10)
-	return s
+// Sign signs claims that are no access token, as a JWT of the given typ. It returns an error
+// wrapping ErrNoKey if no key of the algorithm is ready.
+func (i *Issuer) Sign(alg Alg, typ string, claims any) (token, kid string, err error) {
+	key, err := i.Keys.active(alg)
+	if err != nil {
+		return "", "", err
+	}
+	header, err := header(typ, key)
+	if err != nil {
+		return "", "", err
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", "", fmt.Errorf("write the claims: %w", err)
+	}
+	token, err = key.sign(header, payload)
+	return token, key.ID, err
 }
 
 // Parse returns the claims of an access token of this issuer whose signature is right and which

@@ -46,14 +46,27 @@ type Key struct {
 	Alg         Alg
 	State       State
 	CreatedAt   time.Time
-	ActivatesAt time.Time // when a pending key begins to sign
+	ActivatesAt time.Time // when a pending key begins to sign, at the earliest
 	ActivatedAt time.Time // zero: not yet
 	RetiredAt   time.Time // zero: not yet
 	RemovesAt   time.Time // when a retired key leaves the JWKS; zero: not retired
 
+	// heldUntil is how long a pending key waits for this server to have shown it long enough,
+	// whatever ActivatesAt says; zero if it has. It is not in the store: another server may have.
+	heldUntil time.Time
+
 	private *crypto.Signer // fmt looks into private fields, but not through such a pointer
 	method  jwt.SigningMethod
 	header  string // the encoded JOSE header of every access token it signs
+}
+
+// SignsAt is when a pending key begins to sign, as far as this server can tell. It is later than
+// ActivatesAt if no server was up for a while.
+func (k *Key) SignsAt() time.Time {
+	if k.heldUntil.Sub(k.ActivatesAt) > time.Minute { // saving and showing a new key takes a moment
+		return k.heldUntil
+	}
+	return k.ActivatesAt
 }
 
 // Format implements [fmt.Formatter] without telling the private half, whatever the verb.

@@ -29,7 +29,7 @@ const JWKSMaxAge = 5 * time.Minute
 
 // A Schedule says when keys change.
 type Schedule struct {
-	Publish time.Duration // a key is in the JWKS so long before it signs
+	Publish time.Duration // a server that is up has a key in its JWKS so long before it signs
 	Rotate  time.Duration // a key signs so long
 	Keep    time.Duration // a key stays in the JWKS so long after it signed last
 }
@@ -45,6 +45,11 @@ var DefaultSchedule = Schedule{
 // Keys are the signing keys, the same for every server on one database. All servers agree
 // without a lock: each change names the generation of the keys that it is based on, and is made
 // only if that is still the newest one.
+//
+// A key that was made to be public first signs when its time has come and one server has had it
+// in its JWKS for all of [Schedule.Publish], without a break. Each server counts for itself, from
+// the moment at which it first shows the key, and the one that has shown it longest lets it sign
+// for all. What passes while no server is up does not count, nor does a clock that is set.
 type Keys struct {
 	DB       *database.DB
 	Master   MasterKey
@@ -66,6 +71,8 @@ type ring struct {
 	keys       []*Key // oldest first
 	byID       map[string]*Key
 	active     map[Alg]*Key
+	kids       []string             // of the keys in the JWKS
+	shownAt    map[string]time.Time // since when this server shows each of them, by its id
 	jwks       []byte
 	etag       string
 	checkedAt  atomic.Int64 // when the store last confirmed it, in Unix nanoseconds
@@ -81,6 +88,7 @@ func newRing(generation int64, keys []*Key, now time.Time) (*ring, error) {
 		if k.State == Active {
 			r.active[k.Alg] = k
 		}
+		r.kids = append(r.kids, k.ID)
 		set.Keys = append(set.Keys, *k.jwk())
 	}
 	var err error
@@ -156,8 +164,42 @@ func (k *Keys) show(generation int64, keys []*Key, now time.Time) error {
 	}
 	for {
 		old := k.ring.Load()
-		if old != nil && old.generation > generation || k.ring.CompareAndSwap(old, fresh) {
+		if old != nil && old.generation > generation {
 			return nil
+		}
+		fresh.continues(old)
+		k.hold(fresh.keys, fresh)
+		if k.ring.CompareAndSwap(old, fresh) {
+			return nil
+		}
+	}
+}
+
+// continues notes since when the keys are shown: those of the ring before, which may be nil, since
+// then, the others from now on.
+func (r *ring) continues(before *ring) {
+	now := time.Now()
+	r.shownAt = map[string]time.Time{}
+	for _, kid := range r.kids {
+		r.shownAt[kid] = before.since(kid, now)
+	}
+}
+
+// since is when this server first showed a key, now if it does not show it yet.
+func (r *ring) since(kid string, now time.Time) time.Time {
+	if r == nil || r.shownAt[kid].IsZero() {
+		return now
+	}
+	return r.shownAt[kid]
+}
+
+// hold lets pending keys wait that the ring, which may be nil, has not shown for long enough.
+func (k *Keys) hold(keys []*Key, r *ring) {
+	now := time.Now()
+	for _, key := range keys {
+		key.heldUntil = r.since(key.ID, now).Add(k.Schedule.Publish)
+		if key.State != Pending || !key.heldUntil.After(now) {
+			key.heldUntil = time.Time{}
 		}
 	}
 }
@@ -169,6 +211,15 @@ func (k *Keys) All() []*Key { return k.ring.Load().keys }
 func (k *Keys) JWKS() (set []byte, etag string) {
 	r := k.ring.Load()
 	return r.jwks, r.etag
+}
+
+// kidsOf returns the ids of the keys in the JWK Set with this entity tag, nil if it is not the one
+// that this server shows.
+func (k *Keys) kidsOf(etag string) []string {
+	if r := k.ring.Load(); r.etag == etag {
+		return r.kids
+	}
+	return nil
 }
 
 // Ready says whether a key of alg can sign.
@@ -207,8 +258,8 @@ func (k *Keys) Ensure(ctx context.Context, alg Alg) error {
 	return err
 }
 
-// Rotate makes a key of alg that takes over when it has been public for the schedule's time, or
-// at once. It returns the new key.
+// Rotate makes a key of alg that takes over when a server has had it in its JWKS for the
+// schedule's time, or at once. It returns the new key.
 func (k *Keys) Rotate(ctx context.Context, alg Alg, atOnce bool) (*Key, error) {
 	keys, err := k.change(ctx, func(keys []*Key, now time.Time) ([]*Key, error) {
 		activates := now.Add(k.Schedule.Publish)
@@ -295,6 +346,7 @@ func (k *Keys) changeOnce(ctx context.Context, edit func(keys []*Key, now time.T
 	if err != nil {
 		return nil, 0, err
 	}
+	k.hold(before, k.ring.Load())
 	// Keys are made outside of the transaction: RSA takes long.
 	after, err = edit(clone(before), time.Now().Truncate(time.Second))
 	if err != nil || slices.EqualFunc(before, after, equal) {

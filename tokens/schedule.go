@@ -6,10 +6,11 @@ import (
 )
 
 // advance returns the keys as they should be at the given time: pending keys whose time has come
-// sign, the ones before them retire, and retired keys whose time is over are gone.
+// and which are not held sign, the ones before them retire, and retired keys whose time is over are
+// gone.
 func (s Schedule) advance(keys []*Key, now time.Time) []*Key {
 	for _, key := range keys {
-		if key.State != Pending || key.ActivatesAt.After(now) {
+		if key.State != Pending || key.ActivatesAt.After(now) || key.heldUntil.After(now) {
 			continue
 		}
 		for _, older := range keys {
