@@ -31,6 +31,9 @@ func (w *world) expand(path string, text []byte) string {
 		"secret":  func(name string) string { return w.clients[name].secret },
 		"basic":   func(name string) string { return w.clients[name].basic() },
 		"etag":    w.etag,
+		"token":   w.token,
+		"status":  func(n int) string { return w.get(fmt.Sprint("/oauth/status/", n)).Header().Get("ETag") },
+		"before":  func(text, end string) string { return strings.Split(text, end)[0] },
 		"base64":  func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) },
 		"percent": func(text string) string { return strings.ReplaceAll(fmt.Sprintf(" % X", text), " ", "%") },
 		"dashes":  strings.NewReplacer("-", "%2D", "_", "%5F").Replace,
@@ -59,10 +62,22 @@ func (w *world) named(text []byte) []byte {
 	for _, document := range []string{"jwks.json", "oauth-authorization-server", "openid-configuration"} {
 		names = append(names, w.etag(document), `{{etag "`+document+`"}}`)
 	}
+	names = append(names, w.get("/oauth/status/1").Header().Get("ETag"), `{{status 1}}`)
 	return []byte(strings.NewReplacer(names...).Replace(string(text)))
 }
 
 // etag is the entity tag of a document below /.well-known.
 func (w *world) etag(document string) string {
 	return w.do(httptest.NewRequest(http.MethodGet, "/.well-known/"+document, nil)).Header().Get("ETag")
+}
+
+// token is an access token of a client, for the resource if one is given.
+func (w *world) token(name string, resource ...string) string {
+	form := []string{}
+	for _, r := range resource {
+		form = append(form, "resource", r)
+	}
+	body, err := decode[tokenBody](w.ask(w.clients[name].basic(), form...))
+	w.must(err)
+	return body.AccessToken
 }

@@ -36,6 +36,9 @@ var groups = []struct {
 	{"L", "Metadata (RFC 8414)", 25},
 	{"M", "Signing keys (RFC 7517)", 15},
 	{"O", "Resource indicators (RFC 8707)", 11},
+	{"Q", "Introspection (RFC 7662, RFC 9701)", 18},
+	{"S", "Revocation (RFC 7009)", 12},
+	{"U", "Status lists (Token Status List draft-20)", 17},
 	{"ZC", "Problem details of the admin API (RFC 9457)", 8},
 	{"ZE", "HTTP hygiene", 12},
 	{"ZF", "Admin API", 15},
@@ -44,7 +47,7 @@ var groups = []struct {
 
 // attacks are the attack lines that concern what is built.
 var attacks = []int{
-	1, 2, 4, 5, 7, 8, 10, 11, 17, 19, 20, 23, 26, 38, 40, 43, 44, 47, 52, 53, 56, 58, 59, 61, 62, 64, 65, 67, 68, 70, 71, 73, 74, 76, 77, 79,
+	1, 2, 4, 5, 7, 8, 10, 11, 17, 19, 20, 23, 26, 38, 40, 41, 43, 44, 46, 47, 49, 50, 52, 53, 56, 58, 59, 61, 62, 64, 65, 67, 68, 70, 71, 73, 74, 76, 77, 79,
 	55, 80, 82, 83, 86, 88, 89, 91, 92, 94, 95, 97, 100, 101, 103, 104, 106, 107, 109, 110,
 }
 
@@ -52,12 +55,11 @@ var attacks = []int{
 var notYet = []string{
 	"N (protected resource metadata): not built",
 	"P (authorization_details): not built; scope says it all",
-	"Q (introspection), S (revocation), U (status lists): not built yet",
 	"V (private_key_jwt), W (mutual TLS), X-01 to X-23 (DPoP), Y (attestation), Z (SPIFFE, federated credentials): not built; clients authenticate with secrets",
 	"ZA (MCP): what its client needs to start is in L; the rest needs V",
 	"ZB (dynamic registration): not built; clients are made by an admin",
 	"ZD (RateLimit fields): not built yet",
-	"the attacks that are left out: on assertions, registered keys and other tenants (X-013 to X-016, X-022, X-025, X-028 to X-035), none of which there are; on introspection and revocation, not built yet",
+	"the attacks that are left out: on assertions, registered keys and other tenants (X-013 to X-016, X-022, X-025, X-028 to X-035), none of which there are",
 }
 
 // A claim says that a requirement is held, or why not.

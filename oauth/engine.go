@@ -111,7 +111,7 @@ func (g generator) Token(_ context.Context, basic *oauth2.GenerateBasic, _ bool)
 	}
 	a.grant = tokens.Grant{
 		ClientID: a.client.ID, Audience: audience, Scope: scope.String(), IssuedAt: a.now,
-		Lifetime: g.h.lifetime(a.client), Alg: g.h.alg(a.client, audience), StatusIndex: a.client.StatusIndex,
+		Lifetime: g.h.lifetime(a.client), Alg: g.h.alg(a.client, audience), SCP: g.h.saysSCP(audience), StatusIndex: a.client.StatusIndex,
 	}
 	access, err = g.h.Issuer.Issue(a.grant)
 	if errors.Is(err, tokens.ErrNoKey) {

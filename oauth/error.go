@@ -26,6 +26,7 @@ const (
 	InvalidTarget          Code = "invalid_target"          // RFC 8707 §2
 	TemporarilyUnavailable Code = "temporarily_unavailable" // RFC 6749 §4.1.2.1
 	ServerError            Code = "server_error"            // RFC 6749 §4.1.2.1
+	NotFound               Code = "not_found"               // of no RFC
 )
 
 // outcomes are the status and the title that go with each code, and what a token request is then
@@ -42,6 +43,7 @@ var outcomes = map[Code]struct {
 	InvalidTarget:          {http.StatusBadRequest, "Invalid target", refusals.AudienceUnknown},
 	TemporarilyUnavailable: {http.StatusServiceUnavailable, "Temporarily unavailable", ""},
 	ServerError:            {http.StatusInternalServerError, "Server error", ""},
+	NotFound:               {http.StatusNotFound, "Not found", ""},
 }
 
 // An Error is what a client is told. Anything else that goes wrong is told to the log.

@@ -29,12 +29,18 @@ type Handler struct {
 	Lifetime      time.Duration         // of a token, where the client has none of its own
 	Alg           tokens.Alg            // of a token, where neither client nor audience has one
 	AudienceAlgs  map[string]tokens.Alg // by audience; may be nil
+	SCPAudiences  []string              // whose tokens say their scope as an array too
+	StatusLists   *tokens.StatusLists
+	RevokedTokens tokens.RevokedTokens
 
 	// Used is told of each token: for which client, with which of its secrets, from where and when.
 	Used func(clientID, secretID, address string, at time.Time)
 	// Refused is told of each token request that was refused, and gives the error_id for its
 	// answer. It may be nil.
 	Refused func(refusals.Refusal) (errorID string)
+	// Fetched is told of each party that has the JWKS with the entity tag: what it calls itself, from
+	// where and when. It may be nil.
+	Fetched func(userAgent, address, etag string, at time.Time)
 	// Ping says whether the store answers.
 	Ping func(context.Context) error
 
@@ -52,6 +58,10 @@ func (h *Handler) Register(router *mux.Router) error {
 	path := issuerPath(h.Issuer.URL)
 	for _, prefix := range slices.Compact([]string{"", path}) {
 		router.Handle(prefix+"/oauth/token", methods{http.MethodPost: h.token})
+		router.Handle(prefix+"/oauth/introspect", methods{http.MethodPost: h.introspect})
+		router.Handle(prefix+"/oauth/revoke", methods{http.MethodPost: h.revoke})
+		router.Handle(prefix+"/oauth/status", methods{http.MethodGet: h.statusListAggregation})
+		router.Handle(prefix+"/oauth/status/{n}", methods{http.MethodGet: h.statusList})
 		router.Handle(prefix+"/oauth/authorize", methods{http.MethodGet: noAuthorize})
 		router.Handle(prefix+"/.well-known/jwks.json", methods{http.MethodGet: h.jwks})
 		router.Handle(prefix+"/.well-known/oauth-authorization-server", methods{http.MethodGet: documents.oauth})

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/tokens"
 )
 
@@ -25,11 +26,20 @@ type metadata struct {
 	GrantTypes    []string `json:"grant_types_supported"`
 	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
 
+	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
+	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAlgs        []string `json:"introspection_signing_alg_values_supported"` // RFC 9701 §7
+	RevocationEndpoint       string   `json:"revocation_endpoint"`
+	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	StatusListAggregation    string   `json:"status_list_aggregation_endpoint"` // Token Status List §9.1
+
 	// What OpenID libraries want before they start, although no ID token is made here. go-oidc
 	// takes the algorithms that it accepts from the last one.
 	SubjectTypes []string `json:"subject_types_supported,omitempty"`
 	IDTokenAlgs  []string `json:"id_token_signing_alg_values_supported,omitempty"`
 }
+
+var authMethods = []string{"client_secret_basic", "client_secret_post"}
 
 type documents struct{ oauth, openid http.HandlerFunc }
 
@@ -42,7 +52,12 @@ func (h *Handler) documents() (documents, error) {
 		AuthorizationEndpoint: h.Issuer.URL + "/oauth/authorize",
 		ResponseTypes:         []string{"none"},
 		GrantTypes:            []string{"client_credentials"},
-		AuthMethods:           []string{"client_secret_basic", "client_secret_post"},
+		AuthMethods:           authMethods,
+
+		IntrospectionEndpoint: h.Issuer.URL + "/oauth/introspect", IntrospectionAuthMethods: authMethods,
+		IntrospectionAlgs:  []string{string(h.Alg)},
+		RevocationEndpoint: h.Issuer.URL + "/oauth/revoke", RevocationAuthMethods: authMethods,
+		StatusListAggregation: h.Issuer.URL + "/oauth/status",
 	}
 	oauth, err := json.Marshal(m)
 	if err != nil {
@@ -57,7 +72,7 @@ func (h *Handler) documents() (documents, error) {
 		sum := sha256.Sum256(document)
 		etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 		return func(w http.ResponseWriter, r *http.Request) {
-			writeCached(w, r, "application/json", document, etag)
+			writeCached(w, r, "application/json", document, etag, tokens.JWKSMaxAge)
 		}
 	}
 	return documents{serve(oauth), serve(openid)}, nil
@@ -66,17 +81,22 @@ func (h *Handler) documents() (documents, error) {
 // jwks answers GET /.well-known/jwks.json (RFC 7517 §5), from memory.
 func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) {
 	set, etag := h.Issuer.Keys.JWKS()
-	writeCached(w, r, "application/jwk-set+json", set, etag)
+	writeCached(w, r, "application/jwk-set+json", set, etag, tokens.JWKSMaxAge)
+	// HEAD brings no keys, and who asks with "*" may have any (RFC 9110 §13.1.2).
+	has := r.Method == http.MethodGet && !strings.Contains(r.Header.Get("If-None-Match"), "*")
+	if has && h.Fetched != nil {
+		h.Fetched(r.UserAgent(), request.Address(r), etag, time.Now())
+	}
 }
 
-// writeCached writes a document that everybody may keep for as long as a JWKS.
-func writeCached(w http.ResponseWriter, r *http.Request, kind string, document []byte, etag string) {
+// writeCached writes a document that everybody may keep for maxAge.
+func writeCached(w http.ResponseWriter, r *http.Request, kind string, document []byte, etag string, maxAge time.Duration) {
 	h := w.Header()
 	h.Set("ETag", etag)
-	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(tokens.JWKSMaxAge/time.Second)))
+	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(maxAge/time.Second)))
 	for candidate := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
 		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/") // RFC 9110 §13.1.2
-		if candidate == etag || candidate == "*" {
+		if candidate == strings.TrimPrefix(etag, "W/") || candidate == "*" {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}

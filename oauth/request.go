@@ -36,7 +36,7 @@ var once = []string{
 // parseToken reads a token request: the body alone, within limits, and the client's credentials.
 // With an error it returns what could be read of the client_id.
 func parseToken(w http.ResponseWriter, r *http.Request) (*tokenRequest, error) {
-	form, err := parseBody(w, r)
+	form, err := parseBody(w, r, once)
 	req := &tokenRequest{clientID: claimedID(r, form), scope: form.Get("scope")}
 	if err != nil {
 		return req, err
@@ -77,7 +77,8 @@ func set(values []string) []string {
 }
 
 // parseBody reads the parameters of a POST from its body: a form, or JSON with the same members.
-func parseBody(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// Those that the list names may not repeat.
+func parseBody(w http.ResponseWriter, r *http.Request, once []string) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		// RFC 6749 §2.3.1: parameters are in the body only. Others in the query are not looked at.
 		if query, _ := url.ParseQuery(r.URL.RawQuery); query.Has("client_secret") {
@@ -90,7 +91,7 @@ func parseBody(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	parse := parseForm
 	switch kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
 	case kind == "application/json" && err == nil:
-		parse = parseJSON
+		parse = func(body []byte) (url.Values, error) { return parseJSON(body, once) }
 	case kind != "application/x-www-form-urlencoded" || err != nil:
 		return nil, unsupportedMedia("the Content-Type must be application/x-www-form-urlencoded or application/json")
 	}
@@ -126,8 +127,8 @@ func parseForm(body []byte) (url.Values, error) {
 }
 
 // parseJSON reads a JSON object as if it were a form. It is read member by member, because
-// encoding/json would hide that one stands twice.
-func parseJSON(body []byte) (url.Values, error) {
+// encoding/json would hide that one stands twice. The list names those that are known.
+func parseJSON(body []byte, known []string) (url.Values, error) {
 	malformed := invalidRequest("the body is not one JSON object")
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
@@ -143,7 +144,7 @@ func parseJSON(body []byte) (url.Values, error) {
 		if err := dec.Decode(&value); err != nil {
 			return nil, malformed
 		}
-		if err := addMember(form, name.(string), value); err != nil {
+		if err := addMember(form, known, name.(string), value); err != nil {
 			return nil, err
 		}
 	}
@@ -157,9 +158,9 @@ func parseJSON(body []byte) (url.Values, error) {
 }
 
 // addMember adds a member of a JSON object to the form. What nobody knows may have any value.
-func addMember(form url.Values, name string, value json.RawMessage) error {
+func addMember(form url.Values, known []string, name string, value json.RawMessage) error {
 	several := name == "resource" || name == "audience"
-	if !several && !slices.Contains(once, name) {
+	if !several && !slices.Contains(known, name) {
 		return nil
 	}
 	if several {

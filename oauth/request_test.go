@@ -98,7 +98,7 @@ func TestJSON(t *testing.T) {
 		{`{"zz":` + strings.Repeat("[", 16000), nil, malformed},
 		{`{"zz":` + strings.Repeat(`{"a":`, 3000), nil, malformed},
 	} {
-		got, err := parseJSON([]byte(tt.body))
+		got, err := parseJSON([]byte(tt.body), once)
 		switch {
 		case tt.err == "" && (err != nil || !reflect.DeepEqual(got, tt.want)):
 			t.Errorf("parseJSON(%.60q) = %q, %v; want %q", tt.body, got, err, tt.want)

@@ -3,6 +3,7 @@ package oauth
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
@@ -60,4 +61,9 @@ func (h *Handler) alg(c *clients.Client, audience []string) tokens.Alg {
 		return alg
 	}
 	return h.Alg
+}
+
+// saysSCP says whether a token for the audience has its scope as an array too.
+func (h *Handler) saysSCP(audience []string) bool {
+	return slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(h.SCPAudiences, a) })
 }

@@ -31,7 +31,7 @@ var update = flag.Bool("update", false, "write the answers in testdata, and docs
 // The first lines of a file name what it holds. Then come requests, each with the answer that it
 // must get, byte for byte. What differs from run to run stands in double braces: {{id "billing"}},
 // {{secret "billing"}} and {{basic "billing"}} of the clients in world_test.go, {{key "ES256" "kid"}}
-// of the signing keys; base64, percent, raw and repeat write what is hard to read. Of an access
+// of the signing keys; {{token "billing"}} is a token that it gets now; base64, percent, raw and repeat write what is hard to read. Of an access
 // token, the sections header and claims show what it says.
 func TestVectors(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*/*.txt")
@@ -86,6 +86,7 @@ func (w *world) play(t *testing.T, path string) *txtar.Archive {
 		data := &vector.Files[i].Data
 		switch kind, _, _ := strings.Cut(f.Name, ":"); kind {
 		case "request":
+			cryptotest.SetGlobalRandom(t, uint64(i)) // for the jti of tokens that the request names
 			text := w.expand(path, f.Data)
 			cryptotest.SetGlobalRandom(t, uint64(i)) // for error_id and jti
 			got = w.send(text)
@@ -122,6 +123,10 @@ func (w *world) send(text string) (got answer) {
 		got.header, got.claims = w.open(token[1])
 	}
 	response := accessToken.ReplaceAll(b.Bytes(), []byte(`"access_token":"(a token)"`))
+	if kind := rec.Header().Get("Content-Type"); strings.HasSuffix(kind, "+jwt") && rec.Header().Get("Content-Encoding") == "" {
+		got.header, got.claims = w.open(rec.Body.String())
+		response = bytes.ReplaceAll(response, rec.Body.Bytes(), []byte("(a JWT)"))
+	}
 	response = bytes.ReplaceAll(response, []byte("\r\n"), []byte("\n"))
 	got.response = w.named(append(bytes.TrimSuffix(response, []byte("\n")), '\n'))
 	return got

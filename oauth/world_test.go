@@ -90,9 +90,12 @@ func (w *world) serve(issuer string) {
 		Lifetime:      15 * time.Minute,
 		Alg:           tokens.ES256,
 		AudienceAlgs:  map[string]tokens.Alg{"https://old.example/v1?tenant=1": tokens.RS256, "urn:example:tv": tokens.EdDSA},
+		StatusLists:   &tokens.StatusLists{DB: w.db, Issuer: &tokens.Issuer{URL: issuer, Keys: w.keys}, Alg: tokens.ES256, TTL: 10 * time.Second, Log: slog.New(slog.DiscardHandler)},
+		RevokedTokens: tokens.RevokedTokens{DB: w.db},
 		Used:          func(string, string, string, time.Time) {},
 		Ping:          w.db.Ping,
 	}
+	w.must(w.oauth.StatusLists.Refresh(w.t.Context()))
 	router := mux.NewRouter().SkipClean(true) // as cmd/wardkey makes it: it never redirects
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -146,6 +149,8 @@ func (w *world) fill(ctx context.Context) error {
 		{name: "expired", sections: "nordic", permissions: "email:read", edit: func(c *clients.Client) { c.ExpiresAt = now }},
 		{name: "deleted", sections: "nordic", permissions: "email:read"},
 		{name: "stale", sections: "nordic", permissions: "email:read"}, // its secret has expired
+		{name: "inspector", permissions: "wardkey:introspect"},
+		{name: "files-api", permissions: "wardkey:introspect", edit: func(c *clients.Client) { c.Audiences = []string{"https://files.example"} }},
 	} {
 		w.client(ctx, int64(i), c.name, c.sections, c.permissions, c.edit)
 	}
