@@ -42,11 +42,13 @@ type Handler struct {
 	Clients  *clients.Store
 	Sections *sections.Store
 	Keys     *tokens.Keys
+	Fetches  *tokens.Fetches // of the JWKS
 	Audit    *audit.Log
 	Refusals *refusals.Tally
 	People   *people.People
 	Sessions *people.Sessions
 	Issuer   *tokens.Issuer
+	Revoked  tokens.RevokedTokens // single ones
 	Lookup   clientFinder
 
 	Audience  string     // of the tokens that open this API: <issuer>/admin

@@ -20,7 +20,7 @@ import (
 func (h endpoints) keys() resource[tokens.Key, wire.SigningKey] {
 	position := func(k *tokens.Key) (time.Time, string) { return k.CreatedAt, k.ID }
 	return resource[tokens.Key, wire.SigningKey]{
-		Handler: h.Handler, list: "signing-keys", show: showKey, position: position,
+		Handler: h.Handler, list: "signing-keys", show: showKeyHere, position: position,
 		target: keyTarget,
 		one: func(_ context.Context, kid string) (*tokens.Key, error) {
 			all := h.Keys.All()
@@ -107,12 +107,26 @@ func showKey(k *tokens.Key) wire.SigningKey {
 	}
 }
 
+// showKeyHere is a key as this server shows it, which may let it wait longer than the store says.
+func showKeyHere(k *tokens.Key) wire.SigningKey {
+	shown := showKey(k)
+	shown.ActivatesAt = stamp(k.SignsAt())
+	return shown
+}
+
 // ListSigningKeys answers GET /signing-keys. They are in memory, as new as the token check, which
 // read them.
 func (h endpoints) ListSigningKeys(ctx context.Context, req wire.ListSigningKeysRequestObject) (wire.ListSigningKeysResponseObject, error) {
 	items, next, err := h.keys().items(ctx, pageParams(req.Params))
 	if err != nil {
 		return nil, err
+	}
+	reach, err := h.Fetches.Reach(ctx, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	for i := range items {
+		items[i] = reached(items[i], reach)
 	}
 	return wire.ListSigningKeys200JSONResponse{Items: items, Next: next}, nil
 }
@@ -130,14 +144,18 @@ func (h endpoints) RotateSigningKey(ctx context.Context, req wire.RotateSigningK
 	if !slices.Contains(tokens.Algs, alg) {
 		return nil, sections.Invalid{{Field: "/alg", Detail: "must be ES256, RS256 or EdDSA"}}
 	}
-	if err := once(ctx, h.DB); err != nil {
+	reach, err := h.Fetches.Reach(ctx, time.Now()) // before: a key that was made must be told of
+	if err == nil {
+		err = once(ctx, h.DB)
+	}
+	if err != nil {
 		return nil, err
 	}
 	key, err := h.Keys.Rotate(ctx, tokens.Alg(alg), isTrue(in.Now)) // KeyChanges notes what it made
 	if err != nil {
 		return nil, err
 	}
-	return wire.RotateSigningKey201JSONResponse(showKey(key)), nil
+	return wire.RotateSigningKey201JSONResponse(reached(showKey(key), reach)), nil
 }
 
 // DeleteSigningKey answers DELETE /signing-keys/{kid}.

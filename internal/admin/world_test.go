@@ -66,8 +66,8 @@ func newWorld(t *testing.T, db *database.DB, master tokens.MasterKey) *world {
 		t.Fatalf("start the signing keys: %v", err)
 	}
 	w := &world{t: t, log: log, Handler: &admin.Handler{
-		DB: db, Audit: events, People: persons, Sessions: people.NewSessions(persons, true), Refusals: refusals.New(db, master.Derive("error ids"), logger), Clients: clients.NewStore(db), Sections: sections.NewStore(db), Keys: keys,
-		Issuer: &tokens.Issuer{URL: issuer, Keys: keys}, Lookup: clients.NewLookup(db, 10*time.Second),
+		DB: db, Audit: events, People: persons, Sessions: people.NewSessions(persons, true), Refusals: refusals.New(db, master.Derive("error ids"), logger), Clients: clients.NewStore(db), Sections: sections.NewStore(db), Keys: keys, Fetches: tokens.NewFetches(db, keys, logger),
+		Issuer: &tokens.Issuer{URL: issuer, Keys: keys}, Revoked: tokens.RevokedTokens{DB: db}, Lookup: clients.NewLookup(db, 10*time.Second),
 		Audience: audience, Audiences: []string{issuer, "https://api.example"}, Alg: tokens.ES256, CursorKey: master.Derive("cursors"),
 	}}
 	w.url = w.serve()

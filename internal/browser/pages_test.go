@@ -50,6 +50,8 @@ func (s *server) furnish(called func(name string) string) *shop {
 	viewer := s.made("admins", map[string]any{"email": "viewer@example.com", "role": "viewer"})
 	h.admin, h.adminPassword = viewer["id"].(string), viewer["password"].(string)
 	h.token = s.ask(h.key, h.secret)["access_token"].(string)
+	s.fetchKeys(called("shop-api/2.3 (jose 6.0.11)"))
+	s.fetchKeys(called("python-requests/2.32.3"))
 	h.errorID, _ = s.ask(h.key, h.secret+"x")["error_id"].(string)
 	h.kid = s.call("GET", "signing-keys", nil)["items"].([]any)[0].(map[string]any)["kid"].(string)
 	return h
@@ -111,7 +113,12 @@ func (h *shop) pages() []page {
 		pasted("troubleshoot-error", func() string { return fmt.Sprintf(`{"error":"invalid_client","error_id":%q}`, h.errorID) }),
 		pasted("troubleshoot-other", func() string { return "hello <b>you</b>" }),
 		at("audit", "audit"), at("audit-checked", "audit?check=yes&action=client"),
-		at("signing-keys", "signing-keys"), at("signing-key-delete", "signing-keys/"+h.kid+"/delete"),
+		at("signing-keys", "signing-keys"),
+		{"signing-keys-rotating", func(b *tab) {
+			b.rotateKeys()
+			b.goTo("/admin/signing-keys")
+		}},
+		at("signing-key-delete", "signing-keys/"+h.kid+"/delete"),
 		at("admins", "admins"), at("admin-delete", "admins/"+h.admin+"/delete"),
 		{"admin-password", func(b *tab) {
 			b.goTo("/admin/admins")

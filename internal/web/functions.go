@@ -34,6 +34,7 @@ var functions = template.FuncMap{
 	"targetPath":   targetPath,
 	"changeLines":  changeLines,
 	"signingState": func(k adminclient.SigningKey) state { return signingKeyState(k, time.Now()) },
+	"reach":        reach,
 	"browserName":  browserName,
 	"claim":        claimText,
 }

@@ -11,11 +11,14 @@ import (
 	"github.com/wardkey/wardkey/internal/admin/adminclient"
 )
 
-// A signingKeyList is all signing keys, newest first, and the form for another.
+// A signingKeyList is all signing keys, newest first, who fetches them, and the form for another.
 type signingKeyList struct {
-	Items []adminclient.SigningKey
-	Once  string // the Idempotency-Key of the form
-	Made  string // the id of the key that was just made
+	Items    []adminclient.SigningKey
+	Once     string // the Idempotency-Key of the form
+	Made     string // the id of the key that was just made
+	Fetchers []fetcher
+	More     bool   // there are more fetchers
+	AtOnce   string // what the form says of them
 }
 
 func (h *Handler) signingKeys(w http.ResponseWriter, r *http.Request) error {
@@ -23,7 +26,10 @@ func (h *Handler) signingKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list := signingKeyList{Items: items, Once: rand.Text(), Made: r.URL.Query().Get("made")}
+	list := signingKeyList{Items: items, Once: rand.Text(), Made: r.URL.Query().Get("made"), AtOnce: atOnce(parties(items))}
+	if list.Fetchers, list.More, err = h.fetchers(r, items); err != nil {
+		return err
+	}
 	return h.renderAs(w, r, http.StatusOK, "signing-keys", "signing-keys", "Signing keys", list)
 }
 
@@ -84,6 +90,9 @@ func (h *Handler) deleteSigningKey(w http.ResponseWriter, r *http.Request) error
 func signingKeyState(k adminclient.SigningKey, now time.Time) state {
 	switch k.State {
 	case "pending":
+		if !k.ActivatesAt.After(now) {
+			return state{"Signs soon", "warn"}
+		}
 		return state{"Signs " + ago(k.ActivatesAt, now), "warn"}
 	case "active":
 		return state{"Signs", "good"}

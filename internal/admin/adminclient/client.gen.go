@@ -457,6 +457,29 @@ type FieldError struct {
 // capabilities share one namespace of ids.
 type ID = string
 
+// JWKSFetch defines model for JWKSFetch.
+type JWKSFetch struct {
+	Address string `json:"address"`
+
+	// Current Whether these are the keys that are in it now.
+	Current bool `json:"current"`
+
+	// Kids The keys that were in the JWKS then, oldest first.
+	Kids []string `json:"kids"`
+
+	// LastFetchedAt When it was given the JWKS, or showed by its ETag that it has it.
+	LastFetchedAt time.Time `json:"last_fetched_at"`
+
+	// UserAgent What it calls itself; at most 200 characters.
+	UserAgent string `json:"user_agent"`
+}
+
+// JWKSFetchList defines model for JWKSFetchList.
+type JWKSFetchList struct {
+	Items []JWKSFetch `json:"items"`
+	Next  *string     `json:"next,omitempty"`
+}
+
 // Keyspace defines model for Keyspace.
 type Keyspace struct {
 	Actions   Actions   `json:"actions"`
@@ -733,7 +756,7 @@ type SigningKey struct {
 	// ActivatedAt When it began to sign.
 	ActivatedAt *time.Time `json:"activated_at"`
 
-	// ActivatesAt When it begins to sign.
+	// ActivatesAt When it begins to sign. While it is pending it moves on if no server is up.
 	ActivatesAt time.Time     `json:"activates_at"`
 	Alg         SigningKeyAlg `json:"alg"`
 	CreatedAt   time.Time     `json:"created_at"`
@@ -745,8 +768,14 @@ type SigningKey struct {
 	RemovesAt *time.Time `json:"removes_at"`
 	RetiredAt *time.Time `json:"retired_at"`
 
+	// SeenBy How many of the parties that fetched the JWKS in the last 24 hours have this key; null if it is retired.
+	SeenBy *int `json:"seen_by"`
+
 	// State In the JWKS and not signing yet; signing; in the JWKS and not signing any more.
 	State SigningKeyState `json:"state"`
+
+	// UnseenBy How many of them do not have it yet, and would refuse a token that it signs unless they look again.
+	UnseenBy *int `json:"unseen_by"`
 }
 
 // SigningKeyAlg defines model for SigningKey.Alg.
@@ -1098,6 +1127,15 @@ type ListDeletedClientsParams struct {
 	// Q A part of the name, of the id or of the description, in whatever case.
 	Q *ByText `form:"q,omitempty" json:"q,omitempty"`
 
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListJWKSFetchesParams defines parameters for ListJWKSFetches.
+type ListJWKSFetchesParams struct {
 	// Limit How many items at most; over 200 counts as 200.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1655,6 +1693,15 @@ type ClientInterface interface {
 	// Corresponds with GET /deleted-clients/{id} (the `ReadDeletedClient` operationId).
 	ReadDeletedClient(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListJWKSFetches List who fetches the signing keys
+	//
+	// When each party last had the JWKS, and which keys were in it; newest first. A party is one user
+	// agent at one address. What a server has not written yet, at most ten seconds of it, others do
+	// not show. Kept for 30 days; at most 500 parties, and 100 of one network, the newest.
+	//
+	// Corresponds with GET /jwks-fetches (the `ListJWKSFetches` operationId).
+	ListJWKSFetches(ctx context.Context, params *ListJWKSFetchesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListKeyspaces List keyspaces
 	//
 	// Corresponds with GET /keyspaces (the `ListKeyspaces` operationId).
@@ -1843,8 +1890,9 @@ type ClientInterface interface {
 
 	// RotateSigningKeyWithBody Make a new signing key
 	//
-	// It signs as soon as it has been in the JWKS for as long as others may keep a copy, or at once
-	// with `now`. The one before it stays in the JWKS until its last token has expired.
+	// It signs as soon as a server has had it in its JWKS, without a break, for as long as others may
+	// keep a copy, and as long again; or at once with `now`. The one before it stays in the JWKS until
+	// its last token has expired.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1853,8 +1901,9 @@ type ClientInterface interface {
 
 	// RotateSigningKey Make a new signing key
 	//
-	// It signs as soon as it has been in the JWKS for as long as others may keep a copy, or at once
-	// with `now`. The one before it stays in the JWKS until its last token has expired.
+	// It signs as soon as a server has had it in its JWKS, without a break, for as long as others may
+	// keep a copy, and as long again; or at once with `now`. The one before it stays in the JWKS until
+	// its last token has expired.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2565,6 +2614,25 @@ func (c *API) ReadDeletedClient(ctx context.Context, id Resource, reqEditors ...
 	return c.Client.Do(req)
 }
 
+// ListJWKSFetches List who fetches the signing keys
+//
+// When each party last had the JWKS, and which keys were in it; newest first. A party is one user
+// agent at one address. What a server has not written yet, at most ten seconds of it, others do
+// not show. Kept for 30 days; at most 500 parties, and 100 of one network, the newest.
+//
+// Corresponds with GET /jwks-fetches (the `ListJWKSFetches` operationId).
+func (c *API) ListJWKSFetches(ctx context.Context, params *ListJWKSFetchesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListJWKSFetchesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListKeyspaces List keyspaces
 //
 // Corresponds with GET /keyspaces (the `ListKeyspaces` operationId).
@@ -3013,8 +3081,9 @@ func (c *API) ListSigningKeys(ctx context.Context, params *ListSigningKeysParams
 
 // RotateSigningKeyWithBody Make a new signing key
 //
-// It signs as soon as it has been in the JWKS for as long as others may keep a copy, or at once
-// with `now`. The one before it stays in the JWKS until its last token has expired.
+// It signs as soon as a server has had it in its JWKS, without a break, for as long as others may
+// keep a copy, and as long again; or at once with `now`. The one before it stays in the JWKS until
+// its last token has expired.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3033,8 +3102,9 @@ func (c *API) RotateSigningKeyWithBody(ctx context.Context, params *RotateSignin
 
 // RotateSigningKey Make a new signing key
 //
-// It signs as soon as it has been in the JWKS for as long as others may keep a copy, or at once
-// with `now`. The one before it stays in the JWKS until its last token has expired.
+// It signs as soon as a server has had it in its JWKS, without a break, for as long as others may
+// keep a copy, and as long again; or at once with `now`. The one before it stays in the JWKS until
+// its last token has expired.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5128,6 +5198,72 @@ func NewReadDeletedClientRequest(server string, id Resource) (*http.Request, err
 	return req, nil
 }
 
+// NewListJWKSFetchesRequest constructs an http.Request for the ListJWKSFetches method
+func NewListJWKSFetchesRequest(server string, params *ListJWKSFetchesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jwks-fetches")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListKeyspacesRequest constructs an http.Request for the ListKeyspaces method
 func NewListKeyspacesRequest(server string, params *ListKeyspacesParams) (*http.Request, error) {
 	var err error
@@ -6708,6 +6844,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /deleted-clients/{id} (the `ReadDeletedClient` operationId).
 	ReadDeletedClientWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadDeletedClientResponse, error)
 
+	// ListJWKSFetchesWithResponse List who fetches the signing keys
+	//
+	// When each party last had the JWKS, and which keys were in it; newest first. A party is one user
+	// agent at one address. What a server has not written yet, at most ten seconds of it, others do
+	// not show. Kept for 30 days; at most 500 parties, and 100 of one network, the newest.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /jwks-fetches (the `ListJWKSFetches` operationId).
+	ListJWKSFetchesWithResponse(ctx context.Context, params *ListJWKSFetchesParams, reqEditors ...RequestEditorFn) (*ListJWKSFetchesResponse, error)
+
 	// ListKeyspacesWithResponse List keyspaces
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -6920,8 +7067,9 @@ type ClientWithResponsesInterface interface {
 
 	// RotateSigningKeyWithBodyWithResponse Make a new signing key
 	//
-	// It signs as soon as it has been in the JWKS for as long as others may keep a copy, or at once
-	// with `now`. The one before it stays in the JWKS until its last token has expired.
+	// It signs as soon as a server has had it in its JWKS, without a break, for as long as others may
+	// keep a copy, and as long again; or at once with `now`. The one before it stays in the JWKS until
+	// its last token has expired.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6930,8 +7078,9 @@ type ClientWithResponsesInterface interface {
 
 	// RotateSigningKeyWithResponse Make a new signing key
 	//
-	// It signs as soon as it has been in the JWKS for as long as others may keep a copy, or at once
-	// with `now`. The one before it stays in the JWKS until its last token has expired.
+	// It signs as soon as a server has had it in its JWKS, without a break, for as long as others may
+	// keep a copy, and as long again; or at once with `now`. The one before it stays in the JWKS until
+	// its last token has expired.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8463,6 +8612,54 @@ func (r ReadDeletedClientResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadDeletedClientResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListJWKSFetchesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JWKSFetchList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListJWKSFetchesResponse) GetJSON200() *JWKSFetchList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListJWKSFetchesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListJWKSFetchesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListJWKSFetchesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListJWKSFetchesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListJWKSFetchesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10054,6 +10251,23 @@ func (c *ClientWithResponses) ReadDeletedClientWithResponse(ctx context.Context,
 	return ParseReadDeletedClientResponse(rsp)
 }
 
+// ListJWKSFetchesWithResponse List who fetches the signing keys
+//
+// When each party last had the JWKS, and which keys were in it; newest first. A party is one user
+// agent at one address. What a server has not written yet, at most ten seconds of it, others do
+// not show. Kept for 30 days; at most 500 parties, and 100 of one network, the newest.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /jwks-fetches (the `ListJWKSFetches` operationId).
+func (c *ClientWithResponses) ListJWKSFetchesWithResponse(ctx context.Context, params *ListJWKSFetchesParams, reqEditors ...RequestEditorFn) (*ListJWKSFetchesResponse, error) {
+	rsp, err := c.ListJWKSFetches(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListJWKSFetchesResponse(rsp)
+}
+
 // ListKeyspacesWithResponse List keyspaces
 //
 // Returns a wrapper object for the known response body format(s).
@@ -10422,8 +10636,9 @@ func (c *ClientWithResponses) ListSigningKeysWithResponse(ctx context.Context, p
 
 // RotateSigningKeyWithBodyWithResponse Make a new signing key
 //
-// It signs as soon as it has been in the JWKS for as long as others may keep a copy, or at once
-// with `now`. The one before it stays in the JWKS until its last token has expired.
+// It signs as soon as a server has had it in its JWKS, without a break, for as long as others may
+// keep a copy, and as long again; or at once with `now`. The one before it stays in the JWKS until
+// its last token has expired.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10438,8 +10653,9 @@ func (c *ClientWithResponses) RotateSigningKeyWithBodyWithResponse(ctx context.C
 
 // RotateSigningKeyWithResponse Make a new signing key
 //
-// It signs as soon as it has been in the JWKS for as long as others may keep a copy, or at once
-// with `now`. The one before it stays in the JWKS until its last token has expired.
+// It signs as soon as a server has had it in its JWKS, without a break, for as long as others may
+// keep a copy, and as long again; or at once with `now`. The one before it stays in the JWKS until
+// its last token has expired.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11635,6 +11851,39 @@ func ParseReadDeletedClientResponse(rsp *http.Response) (*ReadDeletedClientRespo
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest DeletedClient
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListJWKSFetchesResponse parses an HTTP response from a ListJWKSFetchesWithResponse call
+func ParseListJWKSFetchesResponse(rsp *http.Response) (*ListJWKSFetchesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListJWKSFetchesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JWKSFetchList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -479,6 +479,29 @@ type FieldError struct {
 // capabilities share one namespace of ids.
 type ID = string
 
+// JWKSFetch defines model for JWKSFetch.
+type JWKSFetch struct {
+	Address string `json:"address"`
+
+	// Current Whether these are the keys that are in it now.
+	Current bool `json:"current"`
+
+	// Kids The keys that were in the JWKS then, oldest first.
+	Kids []string `json:"kids"`
+
+	// LastFetchedAt When it was given the JWKS, or showed by its ETag that it has it.
+	LastFetchedAt time.Time `json:"last_fetched_at"`
+
+	// UserAgent What it calls itself; at most 200 characters.
+	UserAgent string `json:"user_agent"`
+}
+
+// JWKSFetchList defines model for JWKSFetchList.
+type JWKSFetchList struct {
+	Items []JWKSFetch `json:"items"`
+	Next  *string     `json:"next,omitempty"`
+}
+
 // Keyspace defines model for Keyspace.
 type Keyspace struct {
 	Actions   Actions   `json:"actions"`
@@ -765,7 +788,7 @@ type SigningKey struct {
 	// ActivatedAt When it began to sign.
 	ActivatedAt *time.Time `json:"activated_at"`
 
-	// ActivatesAt When it begins to sign.
+	// ActivatesAt When it begins to sign. While it is pending it moves on if no server is up.
 	ActivatesAt time.Time     `json:"activates_at"`
 	Alg         SigningKeyAlg `json:"alg"`
 	CreatedAt   time.Time     `json:"created_at"`
@@ -777,8 +800,14 @@ type SigningKey struct {
 	RemovesAt *time.Time `json:"removes_at"`
 	RetiredAt *time.Time `json:"retired_at"`
 
+	// SeenBy How many of the parties that fetched the JWKS in the last 24 hours have this key; null if it is retired.
+	SeenBy *int `json:"seen_by"`
+
 	// State In the JWKS and not signing yet; signing; in the JWKS and not signing any more.
 	State SigningKeyState `json:"state"`
+
+	// UnseenBy How many of them do not have it yet, and would refuse a token that it signs unless they look again.
+	UnseenBy *int `json:"unseen_by"`
 }
 
 // SigningKeyAlg defines model for SigningKey.Alg.
@@ -1158,6 +1187,15 @@ type ListDeletedClientsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListJWKSFetchesParams defines parameters for ListJWKSFetches.
+type ListJWKSFetchesParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListKeyspacesParams defines parameters for ListKeyspaces.
 type ListKeyspacesParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -1437,6 +1475,9 @@ type ServerInterface interface {
 	// ReadDeletedClient Read what is left of a deleted client
 	// (GET /deleted-clients/{id})
 	ReadDeletedClient(w http.ResponseWriter, r *http.Request, id Resource)
+	// ListJWKSFetches List who fetches the signing keys
+	// (GET /jwks-fetches)
+	ListJWKSFetches(w http.ResponseWriter, r *http.Request, params ListJWKSFetchesParams)
 	// ListKeyspaces List keyspaces
 	// (GET /keyspaces)
 	ListKeyspaces(w http.ResponseWriter, r *http.Request, params ListKeyspacesParams)
@@ -3211,6 +3252,52 @@ func (siw *ServerInterfaceWrapper) ReadDeletedClient(w http.ResponseWriter, r *h
 	handler.ServeHTTP(w, r)
 }
 
+// ListJWKSFetches operation middleware
+func (siw *ServerInterfaceWrapper) ListJWKSFetches(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListJWKSFetchesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListJWKSFetches(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListKeyspaces operation middleware
 func (siw *ServerInterfaceWrapper) ListKeyspaces(w http.ResponseWriter, r *http.Request) {
 
@@ -4272,6 +4359,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/deleted-clients", wrapper.ListDeletedClients).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/deleted-clients/{id}", wrapper.ReadDeletedClient).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/jwks-fetches", wrapper.ListJWKSFetches).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/keyspaces", wrapper.ListKeyspaces).Methods(http.MethodGet)
 
@@ -5692,6 +5781,45 @@ func (response ReadDeletedClientdefaultApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ListJWKSFetchesRequestObject struct {
+	Params ListJWKSFetchesParams
+}
+
+type ListJWKSFetchesResponseObject interface {
+	VisitListJWKSFetchesResponse(w http.ResponseWriter) error
+}
+
+type ListJWKSFetches200JSONResponse JWKSFetchList
+
+func (response ListJWKSFetches200JSONResponse) VisitListJWKSFetchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJWKSFetchesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListJWKSFetchesdefaultApplicationProblemPlusJSONResponse) VisitListJWKSFetchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListKeyspacesRequestObject struct {
 	Params ListKeyspacesParams
 }
@@ -6655,6 +6783,9 @@ type StrictServerInterface interface {
 	// ReadDeletedClient Read what is left of a deleted client
 	// (GET /deleted-clients/{id})
 	ReadDeletedClient(ctx context.Context, request ReadDeletedClientRequestObject) (ReadDeletedClientResponseObject, error)
+	// ListJWKSFetches List who fetches the signing keys
+	// (GET /jwks-fetches)
+	ListJWKSFetches(ctx context.Context, request ListJWKSFetchesRequestObject) (ListJWKSFetchesResponseObject, error)
 	// ListKeyspaces List keyspaces
 	// (GET /keyspaces)
 	ListKeyspaces(ctx context.Context, request ListKeyspacesRequestObject) (ListKeyspacesResponseObject, error)
@@ -7597,6 +7728,32 @@ func (sh *strictHandler) ReadDeletedClient(w http.ResponseWriter, r *http.Reques
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReadDeletedClientResponseObject); ok {
 		if err := validResponse.VisitReadDeletedClientResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListJWKSFetches operation middleware
+func (sh *strictHandler) ListJWKSFetches(w http.ResponseWriter, r *http.Request, params ListJWKSFetchesParams) {
+	var request ListJWKSFetchesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListJWKSFetches(ctx, request.(ListJWKSFetchesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListJWKSFetches")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListJWKSFetchesResponseObject); ok {
+		if err := validResponse.VisitListJWKSFetchesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
