@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +51,9 @@ func examine(ctx context.Context, remote *remote, token, audience string) (*verd
 	if wanted == "" {
 		wanted = e.anyAudience()
 	}
-	v, err := verify.New(server.Issuer, wanted, verify.WithHTTPClient(remote.client),
+	reached := *remote.client
+	reached.Transport = reachedAt{server.Issuer, remote.url, reached.Transport}
+	v, err := verify.New(server.Issuer, wanted, verify.WithHTTPClient(&reached),
 		verify.WithJWKSURL(remote.url+"/.well-known/jwks.json"), verify.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, err
@@ -58,7 +63,7 @@ func examine(ctx context.Context, remote *remote, token, audience string) (*verd
 	if e.judged != nil && !errors.Is(e.judged, verify.ErrInvalidToken) {
 		return nil, e.judged
 	}
-	out := &verdict{Valid: e.judged == nil, Checks: e.checks()}
+	out := &verdict{Valid: e.judged == nil, Checks: append(e.checks(), e.checkStatus())}
 	if !errors.Is(e.judged, verify.ErrMalformed) && !errors.Is(e.judged, verify.ErrSignature) {
 		out.Claims = e.claims
 	}
@@ -66,6 +71,25 @@ func examine(ctx context.Context, remote *remote, token, audience string) (*verd
 		out.refused = fmt.Errorf("refused: %s", e.reason())
 	}
 	return out, nil
+}
+
+// A reachedAt asks for what is below the issuer at the address where its server is reached.
+type reachedAt struct {
+	issuer, address string
+	next            http.RoundTripper // nil for the default
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (a reachedAt) RoundTrip(r *http.Request) (*http.Response, error) {
+	if path, below := strings.CutPrefix(r.URL.String(), a.issuer+"/"); below {
+		u, err := url.Parse(a.address + "/" + path)
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.URL, r.Host = u, ""
+	}
+	return cmp.Or(a.next, http.DefaultTransport).RoundTrip(r)
 }
 
 // print writes a line for each check, or JSON.
@@ -160,6 +184,20 @@ func (e *explanation) checkBearer() check {
 		return check{"bearer", failed, "it is bound to a key, so who bears it is not enough"}
 	}
 	return check{"bearer", passed, "who bears it may use it"}
+}
+
+// checkStatus says what the status list does of the token's client. It is looked at last.
+func (e *explanation) checkStatus() check {
+	_, named := e.claims["status"]
+	switch {
+	case errors.Is(e.judged, verify.ErrRevoked):
+		return check{"revocation", failed, e.reason()}
+	case e.judged != nil:
+		return check{"revocation", skipped, "it is refused already"}
+	case !named:
+		return check{"revocation", skipped, "it names no status list"}
+	}
+	return check{"revocation", passed, "its client's tokens were not revoked, says the status list"}
 }
 
 // audiences reads aud, which is a text or a list of them (RFC 7519 §4.1.3).

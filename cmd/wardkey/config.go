@@ -31,9 +31,11 @@ type config struct {
 	masterKeyFile string
 	audiences     []string
 	audienceAlgs  []string
+	audienceSCP   []string
 	signingAlg    string
 	rsaBits       int
 	lifetime      time.Duration
+	statusTTL     time.Duration
 	tlsCert       string
 	tlsKey        string
 	plainHTTP     bool
@@ -56,9 +58,11 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.masterKeyFile, "master-key-file", "", "32 bytes, base64 (default <data-dir>/master.key, made if absent with the embedded database); WARDKEY_MASTER_KEY holds the key itself")
 	f.StringArrayVar(&c.audiences, "audience", nil, "an API that tokens may be for; may repeat, the first is the default (default the issuer)")
 	f.StringArrayVar(&c.audienceAlgs, "audience-alg", nil, "AUDIENCE=ALG: sign tokens for an audience with another algorithm; may repeat")
+	f.StringArrayVar(&c.audienceSCP, "audience-scp", nil, "AUDIENCE: have its tokens carry the values of scope as an array as well, in scp, for software that cannot look inside a text; may repeat")
 	f.StringVar(&c.signingAlg, "signing-alg", string(tokens.ES256), "what tokens are signed with: "+strings.Join(tokens.Algs, ", "))
 	f.IntVar(&c.rsaBits, "rsa-bits", 2048, "size of new RS256 keys: 2048 or 3072")
 	f.DurationVar(&c.lifetime, "token-lifetime", 15*time.Minute, "how long a token lives, where its client has no lifetime of its own")
+	f.DurationVar(&c.statusTTL, "status-ttl", 10*time.Second, "how often services should look at the status lists, and so how soon they hear of a revocation: 1s to 5m")
 	f.StringVar(&c.tlsCert, "tls-cert", "", "certificate file (PEM); an address that is not loopback needs one, or --plain-http")
 	f.StringVar(&c.tlsKey, "tls-key", "", "private key file (PEM) of the certificate")
 	f.BoolVar(&c.plainHTTP, "plain-http", false, "serve without TLS on an address that is not loopback, behind a proxy that ends TLS")
@@ -108,7 +112,7 @@ func (c *config) complete(bound string) error {
 	if len(c.audiences) == 0 {
 		c.audiences = []string{c.issuer}
 	}
-	for _, check := range []func() error{c.checkIssuer, c.checkAudiences, c.checkSigning} {
+	for _, check := range []func() error{c.checkIssuer, c.checkAudiences, c.checkSCP, c.checkSigning} {
 		if err := check(); err != nil {
 			return usageError{err}
 		}
@@ -160,6 +164,16 @@ func (c *config) checkAudiences() error {
 	return nil
 }
 
+// checkSCP refuses an --audience-scp that is no audience.
+func (c *config) checkSCP() error {
+	for _, audience := range c.audienceSCP {
+		if !slices.Contains(c.audiences, audience) {
+			return fmt.Errorf("--audience-scp must be one of the --audience values, not %q", audience)
+		}
+	}
+	return nil
+}
+
 // trustedProxies are the networks of --trusted-proxy.
 func (c *config) trustedProxies() (trusted []netip.Prefix, err error) {
 	for _, text := range c.proxies {
@@ -184,6 +198,9 @@ func (c *config) checkSigning() error {
 	}
 	if c.lifetime < clients.MinTokenLifetime || c.lifetime > clients.MaxTokenLifetime {
 		return fmt.Errorf("--token-lifetime must be 1m to 24h, not %s", c.lifetime)
+	}
+	if c.statusTTL < time.Second || c.statusTTL > 5*time.Minute {
+		return fmt.Errorf("--status-ttl must be 1s to 5m, not %s", c.statusTTL)
 	}
 	_, err := c.algsByAudience()
 	return err

@@ -40,10 +40,13 @@ func allKeys(ctx context.Context, api *adminAPI, limit int) (page[adminclient.Si
 func (c *cli) keyListCommand() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
-		Use: "list", Short: "List signing keys",
+		Use: "list", Short: "List signing keys, and who has them",
 		SuggestFor: []string{"ls", "show"},
-		Example:    "  wardkey key list",
-		Args:       takes(),
+		Long: `List signing keys, and below them who fetched them: each party, by its user agent and address, and when
+it last did. SEEN BY says how many of the parties of the last day have a key. A rotation is safe when
+all have the new one.`,
+		Example: "  wardkey key list",
+		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			api, err := c.admin()
 			if err != nil {
@@ -53,22 +56,34 @@ func (c *cli) keyListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			fetches, err := allFetches(cmd.Context(), api)
+			if err != nil {
+				return err
+			}
 			p := c.printer(cmd)
 			if p.json {
-				return p.value(all)
+				return p.value(keysAndFetches{all, fetches})
 			}
-			rows := make([]row, len(all.Items))
-			for i, k := range all.Items {
-				rows[i] = row{cells: []string{k.Kid, string(k.Alg), string(k.State), signs(k, p), ago(&k.CreatedAt, p.now)}}
-				if k.State == adminclient.SigningKeyStateRetired {
-					rows[i].style = dim
-				}
+			if err := p.keys(all.Items); err != nil {
+				return err
 			}
-			return p.table([]string{"KID", "ALG", "STATE", "SIGNS", "CREATED"}, rows)
+			return p.fetches(all.Items, fetches)
 		},
 	}
 	limitFlag(cmd, &limit)
 	return cmd
+}
+
+// keys prints signing keys.
+func (p *printer) keys(keys []adminclient.SigningKey) error {
+	rows := make([]row, len(keys))
+	for i, k := range keys {
+		rows[i] = row{cells: []string{k.Kid, string(k.Alg), string(k.State), signs(k, p), seenBy(k), ago(&k.CreatedAt, p.now)}}
+		if k.State == adminclient.SigningKeyStateRetired {
+			rows[i].style = dim
+		}
+	}
+	return p.table([]string{"KID", "ALG", "STATE", "SIGNS", "SEEN BY", "CREATED"}, rows)
 }
 
 func (c *cli) keyRotateCommand() *cobra.Command {
@@ -81,7 +96,7 @@ func (c *cli) keyRotateCommand() *cobra.Command {
 copy. The one before it stays there until its last token has expired.
 
 With --now it signs at once: APIs that do not ask again for a key that they do not know refuse new
-tokens for some minutes.`,
+tokens for some minutes. wardkey key list says who would have to ask.`,
 		Example: "  wardkey key rotate\n  wardkey key rotate --alg RS256",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -101,7 +116,10 @@ tokens for some minutes.`,
 			if p.json {
 				return p.value(k)
 			}
-			return p.say("Made key %s (%s). It signs %s.", k.Kid, k.Alg, signs(k, p))
+			if err := p.say("Made key %s (%s). It signs %s.", k.Kid, k.Alg, signs(k, p)); err != nil || !now || k.UnseenBy == nil || *k.UnseenBy == 0 {
+				return err
+			}
+			return p.say("Parties that fetched the keys in the last day and do not have it yet: %d. See wardkey key list.", *k.UnseenBy)
 		},
 	}
 	cmd.Flags().StringVar(&alg, "alg", "", "ES256, RS256 or EdDSA (default the server's own)")

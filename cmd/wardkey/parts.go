@@ -42,8 +42,10 @@ type parts struct {
 	audit    *audit.Log
 	people   *people.People
 	keys     *tokens.Keys
+	fetches  *tokens.Fetches
 	usage    *clients.Usage
 	lookup   *clients.Lookup
+	statuses *tokens.StatusLists
 	refusals *refusals.Tally
 	journal  *journal
 }
@@ -68,6 +70,9 @@ func (p *parts) run(ctx, background context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.statuses.Refresh(ctx); err != nil {
+		return err
+	}
 	p.handler.set(public)
 	if p.adminHandler != nil {
 		p.adminHandler.set(admin)
@@ -76,6 +81,8 @@ func (p *parts) run(ctx, background context.Context) error {
 	debug.FreeOSMemory() // a first start hashed a password, which takes more than all the rest
 	g, background := errgroup.WithContext(background)
 	g.Go(func() error { return p.keys.Run(background) })
+	g.Go(func() error { return p.statuses.Run(background) })
+	g.Go(func() error { return p.fetches.Run(background) })
 	g.Go(func() error { return p.usage.Run(background) })
 	g.Go(func() error { return p.refusals.Run(background) })
 	g.Go(func() error { return p.journal.run(background) })
@@ -89,7 +96,7 @@ func (p *parts) purge(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		for _, purge := range []func(context.Context, time.Time) error{
-			clients.NewStore(p.db).Purge, p.people.Purge, p.refusals.Purge,
+			clients.NewStore(p.db).Purge, p.people.Purge, p.refusals.Purge, p.revokedTokens().Purge, p.fetches.Purge,
 		} {
 			if err := purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				p.log.WarnContext(ctx, "what is no longer of use was not purged, trying again in an hour", "err", err)
@@ -154,12 +161,14 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 	c := p.config
 	p.lookup = clients.NewLookup(p.db, storeTimeout)
 	p.usage = clients.NewUsage(p.db, p.log)
+	p.fetches = tokens.NewFetches(p.db, p.keys, p.log)
 	p.refusals = refusals.New(p.db, p.master.Derive("error ids"), p.log)
 	algs, err := c.algsByAudience()
 	if err != nil {
 		return nil, nil, err
 	}
 	issuer := &tokens.Issuer{URL: c.issuer, Keys: p.keys}
+	p.statuses = &tokens.StatusLists{DB: p.db, Issuer: issuer, Alg: tokens.Alg(c.signingAlg), TTL: c.statusTTL, Log: p.log}
 	protocol := &oauth.Handler{
 		Clients:       p.lookup,
 		Issuer:        issuer,
@@ -168,8 +177,12 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 		Lifetime:      c.lifetime,
 		Alg:           tokens.Alg(c.signingAlg),
 		AudienceAlgs:  algs,
+		SCPAudiences:  c.audienceSCP,
+		StatusLists:   p.statuses,
+		RevokedTokens: p.revokedTokens(),
 		Used:          p.usage.Record,
 		Refused:       p.refusals.Record,
+		Fetched:       p.fetches.Record,
 		Ping:          p.db.Ping,
 	}
 	router := newRouter()
@@ -187,6 +200,8 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 	return router, adminRouter, nil
 }
 
+func (p *parts) revokedTokens() tokens.RevokedTokens { return tokens.RevokedTokens{DB: p.db} }
+
 // registerAdmin adds the admin API to the router.
 func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
 	api := &admin.Handler{
@@ -194,12 +209,14 @@ func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
 		Clients:   clients.NewStore(p.db),
 		Sections:  sections.NewStore(p.db),
 		Keys:      p.keys,
+		Fetches:   p.fetches,
 		Audit:     p.audit,
 		People:    p.people,
 		Sessions:  people.NewSessions(p.people, strings.HasPrefix(p.config.issuer, "https://")),
 		Refusals:  p.refusals,
 		Issuer:    issuer,
 		Lookup:    p.lookup,
+		Revoked:   p.revokedTokens(),
 		Audience:  p.config.adminAudience(),
 		Audiences: p.config.audiences,
 		Alg:       tokens.Alg(p.config.signingAlg),

@@ -42,7 +42,7 @@ func (p *parts) checkToken(ctx context.Context, raw string) (web.TokenChecks, er
 	}
 	e.audience = p.ownAudience(e.audiences())
 	v, err := verify.New(issuer, oneWord(e.anyAudience()), verify.WithHTTPClient(&http.Client{Transport: ownJWKS{p.keys}}),
-		verify.WithJWKSURL(issuer+"/.well-known/jwks.json"), verify.WithLogger(slog.New(slog.DiscardHandler)))
+		verify.WithJWKSURL(issuer+"/.well-known/jwks.json"), verify.WithoutStatusLists(), verify.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return found, err
 	}
@@ -105,7 +105,14 @@ func (p *parts) checkClient(ctx context.Context, raw string) ([]check, error) {
 	if !client.Usable(time.Now()) {
 		stands = check{"client", failed, id + " is disabled, or has expired"}
 	}
-	revoked := check{"revocation", passed, "the client's tokens were not revoked since"}
+	itself, err := p.revokedTokens().Revoked(ctx, &claims)
+	if err != nil {
+		return nil, err
+	}
+	revoked := check{"revocation", passed, "neither it nor the client's tokens were revoked since"}
+	if itself {
+		revoked = check{"revocation", failed, "its client revoked it"}
+	}
 	issuer := tokens.Issuer{URL: p.config.issuer}
 	if claims.Status != issuer.Status(client.StatusIndex) { // revoking gives the client another place
 		revoked = check{"revocation", failed, "the client's tokens were revoked after it was made"}

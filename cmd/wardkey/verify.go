@@ -14,10 +14,11 @@ func (c *cli) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify TOKEN|-", Short: "Check an access token as an API does, and say each check",
 		Long: `Check an access token as an API does that uses the package verify: offline, once the server's keys
-are fetched. Each check is a line. The exit status is 1 if the token is refused. With - the token is
-read from standard input.
+and its status list are fetched. Each check is a line. The exit status is 1 if the token is refused.
+With - the token is read from standard input.
 
-Whether the token was revoked is not checked: nobody is asked about it.`,
+Revocation is what the status list says: that of all of the client's tokens. A single token that its
+client revoked is known to POST /oauth/introspect.`,
 		Example: `  wardkey token | wardkey verify -
   wardkey verify --audience https://api.example.com - < token
   wardkey verify --url https://auth.example.com --json - < token`,
