@@ -23,18 +23,23 @@ var allowed = map[string]string{
 	"tokens":            "internal/database github.com/golang-jwt/jwt/v5 github.com/go-jose/go-jose/v4 golang.org/x/crypto",
 	"oauth":             "clients sections tokens internal/refusals internal/request github.com/go-oauth2/oauth2/v4 github.com/gorilla/mux",
 	"verify":            "github.com/golang-jwt/jwt/v5",
+	"verify/verifyprom": "verify github.com/prometheus/client_golang",
+	"verify/verifygrpc": "verify google.golang.org/grpc",
 	"migrations":        "github.com/pressly/goose/v3",
 	"internal/database": "migrations github.com/gofrs/flock github.com/jackc/pgx/v5 modernc.org/sqlite",
 	"internal/request":  "github.com/gorilla/mux",
 	"internal/audit":    "internal/database",
 	"internal/refusals": "internal/database github.com/google/uuid",
 	"internal/people":   "internal/audit internal/database github.com/alexedwards/scs/v2 github.com/google/uuid golang.org/x/crypto",
+	"internal/attacks":  "github.com/go-jose/go-jose/v4",
+	"internal/rscheck":  "internal/attacks",
 	"internal/admin": "clients sections tokens internal/admin/wire internal/audit internal/database internal/people internal/refusals internal/request " +
 		"github.com/go-json-experiment/json github.com/google/uuid github.com/gorilla/mux golang.org/x/crypto",
 	"internal/admin/wire":        "github.com/gorilla/mux github.com/oapi-codegen/runtime",
 	"internal/admin/adminclient": "github.com/oapi-codegen/runtime",
 	"internal/web":               "clients sections internal/admin/adminclient internal/audit internal/people internal/request github.com/gorilla/mux",
-	"cmd/wardkey": "clients sections tokens oauth verify migrations internal/admin internal/admin/adminclient internal/audit internal/database internal/people internal/refusals internal/request internal/web " +
+	"cmd/audience-api":           "verify",
+	"cmd/wardkey": "clients sections tokens oauth verify migrations internal/admin internal/admin/adminclient internal/attacks internal/audit internal/database internal/people internal/refusals internal/request internal/rscheck internal/web " +
 		"github.com/gorilla/mux github.com/spf13 golang.org/x/sync golang.org/x/term",
 }
 
@@ -46,7 +51,7 @@ var tools = []string{"internal/databasetest", "internal/bench", "internal/intero
 func kept(pkg, imported string) bool {
 	switch imported {
 	case "os", "os/exec", "os/signal", "flag", "log":
-		return pkg != "cmd/wardkey"
+		return !strings.HasPrefix(pkg, "cmd/")
 	case "net/http", "net/url", "html/template":
 		return slices.Contains([]string{"sections", "clients", "tokens", "migrations"}, pkg)
 	}

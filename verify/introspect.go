@@ -129,16 +129,22 @@ func (i *introspection) ask(token string, expires time.Time) (*question, error) 
 	i.questions.Go(func() {
 		defer cancel()
 		active, err := i.introspect(ctx, token)
-		o := opinion{until: now.Add(i.maxAge)} // not of the answer: it was true before
-		if !active {
-			o = opinion{err: fmt.Errorf("%w: the issuer says so", ErrRevoked), until: expires}
-		}
-		if o.until.After(expires) {
-			o.until = expires
-		}
-		i.finish(known, o, err)
+		i.finish(known, i.opinion(active, now, expires), err)
 	})
 	return q, nil
+}
+
+// opinion is what follows from the answer to a question that was asked then: it
+// counts from there on, as the issuer may have changed its mind since.
+func (i *introspection) opinion(active bool, asked, expires time.Time) opinion {
+	if !active {
+		return opinion{fmt.Errorf("%w: the issuer says so", ErrRevoked), expires}
+	}
+	until := asked.Add(i.maxAge)
+	if until.After(expires) {
+		until = expires
+	}
+	return opinion{nil, until}
 }
 
 // introspect asks the issuer (RFC 7662 §2).

@@ -192,8 +192,12 @@ func TestIntrospectionHangs(t *testing.T) {
 		if waits > 10 {
 			t.Errorf("%d tokens of 600 in a minute waited", waits)
 		}
-		close(i.hold)
-		time.Sleep(10 * time.Second)
+		for before := time.Now(); time.Since(before) < 10*time.Second; time.Sleep(time.Second) {
+			before = time.Now()
+			expectToken(t, v, key.token(nil), verify.ErrUnavailable)
+		}
+		close(i.hold) // just after a failure
+		time.Sleep(9 * time.Second)
 		expectToken(t, v, key.token(nil), nil)
 	})
 }
@@ -220,23 +224,70 @@ func TestIntrospectionEndpoint(t *testing.T) {
 	}
 }
 
-// TestOpinionsAreBounded holds that of many tokens the last are remembered.
-func TestOpinionsAreBounded(t *testing.T) {
-	introspected(t, func(t *testing.T, i *issuer, _ signer, revoked map[string]bool) {
-		key := newEdDSA("ed", "EdDSA", 1)
-		i.publish(key)
-		v := i.verifier(t, asking(time.Minute))
-		const most = 10_000
-		token := func(n int) string { return key.token(object{"jti": fmt.Sprint(n)}) }
-		for n := range most + 1 {
-			expectToken(t, v, token(n), nil)
+// TestMovedEndpoint holds that the metadata is read once, and again when the endpoint is
+// no longer where it said.
+func TestMovedEndpoint(t *testing.T) {
+	introspected(t, func(t *testing.T, i *issuer, key signer, revoked map[string]bool) {
+		v := i.verifier(t, asking(0), verify.WithJWKSURL(jwksURL))
+		for range 3 {
+			expectToken(t, v, key.token(nil), nil)
 		}
-		expectToken(t, v, token(most), nil)
-		expectToken(t, v, token(1), nil)
-		expectQuestions(t, i, most+1)
-		expectToken(t, v, token(0), nil)
-		expectQuestions(t, i, most+2)
+		i.set(func() {
+			i.others = map[string]http.HandlerFunc{"/moved": i.others[introspectPath]}
+			i.metadata["introspection_endpoint"] = issuerURL + "/moved"
+		})
+		expectToken(t, v, key.token(nil), verify.ErrUnavailable)
+		time.Sleep(time.Second)
+		expectToken(t, v, key.token(nil), nil)
+		if n := i.asked(metadataURL); n != 2 {
+			t.Errorf("the metadata was read %d times, want twice", n)
+		}
 	})
+}
+
+// TestIntrospectionLog holds that an outage is told to the log when it begins and when it ends.
+func TestIntrospectionLog(t *testing.T) {
+	introspected(t, func(t *testing.T, i *issuer, key signer, revoked map[string]bool) {
+		var log bytes.Buffer
+		v := i.verifier(t, asking(0), verify.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		good := i.others
+		for range 2 {
+			for _, answers := range []map[string]http.HandlerFunc{good, nil} {
+				i.set(func() { i.others = answers })
+				for range 30 {
+					_, _ = v.Verify(t.Context(), key.token(nil)) // the log is what matters
+					time.Sleep(time.Second)
+				}
+			}
+		}
+		v.Close()
+		text := log.String()
+		if strings.Count(text, "level=WARN") != 2 || strings.Count(text, "level=INFO") != 1 || strings.Count(text, "\n") != 3 {
+			t.Errorf("logged %s, want a warning, the recovery, and a warning", text)
+		}
+	})
+}
+
+// TestOpinionsAreBounded holds that of many tokens the last are remembered, and of few
+// those whose opinion still counts.
+func TestOpinionsAreBounded(t *testing.T) {
+	for _, tt := range []struct {
+		tokens         int
+		every, lasting time.Duration
+		oldest, count  int
+	}{
+		{10_000, 0, time.Minute, 0, 10_000},
+		{10_003, 0, time.Minute, 3, 10_000},
+		{100, time.Second, 10 * time.Second, 90, 10},
+		{5, time.Second, 0, -1, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			oldest, count := verify.Remembered(tt.tokens, tt.every, tt.lasting)
+			if oldest != tt.oldest || count != tt.count {
+				t.Errorf("of %d tokens %d are remembered, from %d on; want %d from %d on", tt.tokens, count, oldest, tt.count, tt.oldest)
+			}
+		})
+	}
 }
 
 // TestSecretIsNotTold holds that neither the secret nor the token is in an error, in
@@ -286,5 +337,6 @@ func TestCloseDuringQuestion(t *testing.T) {
 		}
 		expectToken(t, v, remembered, nil)
 		expectToken(t, v, key.token(nil), verify.ErrUnavailable)
+		expectQuestions(t, i, 2)
 	})
 }

@@ -17,7 +17,8 @@ type Outcome struct {
 	Err error
 
 	// Token is what the token says, and KeyID the key that signed it, if the
-	// issuer did sign it. Of any other token nothing is known: nil and empty.
+	// issuer did sign it. Of any other token nothing is known: nil and empty. KeyID
+	// is empty also for insufficient_scope; that token had an outcome with it before.
 	Token *Token
 	KeyID string
 

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"encoding/json"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -133,4 +134,24 @@ func TestResourceRefused(t *testing.T) {
 			t.Errorf("New, %s: no error", tt.name)
 		}
 	}
+}
+
+// Two lines, and a client that knows nothing but the address of the API finds the
+// issuer: from the answer 401 to the metadata, and from there.
+func ExampleVerifier_ResourceMetadata() {
+	verifier, err := verify.New("https://auth.example", "https://api.example/audience", verify.WithResource(verify.Resource{
+		Name:   "Audience API",
+		Scopes: []verify.Scope{verify.Section("*"), verify.Keyspace("email", "read")},
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer verifier.Close()
+	mux := http.NewServeMux()
+	mux.Handle(verifier.ResourceMetadata())
+
+	call(mux, "GET", "/.well-known/oauth-protected-resource/audience", "")
+	// Output:
+	// GET /.well-known/oauth-protected-resource/audience
+	//   200 {"resource":"https://api.example/audience","authorization_servers":["https://auth.example"],"scopes_supported":["section:*","email:read"],"bearer_methods_supported":["header"],"resource_name":"Audience API"}
 }

@@ -59,7 +59,7 @@ func (l *list) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !l.noETags {
 		w.Header().Set("ETag", etag)
 	}
-	if r.Header.Get("If-None-Match") == etag {
+	if !l.noETags && r.Header.Get("If-None-Match") == etag {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
