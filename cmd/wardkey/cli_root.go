@@ -30,7 +30,7 @@ func cliCommands(getenv func(string) string) []*cobra.Command {
 		c.sectionCommand(), c.keyspaceCommand(), c.capabilityCommand(),
 		c.keyCommand(), c.adminCommand(),
 		c.auditCommand(), c.whyCommand(),
-		c.tokenCommand(), c.verifyCommand(),
+		c.tokenCommand(), c.verifyCommand(), c.rsCheckCommand(),
 		versionCommand(), completionCommand(), manCommand(),
 	}
 }

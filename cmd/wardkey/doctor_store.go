@@ -218,7 +218,7 @@ func (x *examination) keysOf(alg tokens.Alg) (active tokens.Key, late []string) 
 			if k.ActivatedAt.Add(tokens.DefaultSchedule.Rotate).Before(grace) {
 				late = append(late, "the key that signs is due to be replaced")
 			}
-		case k.State == tokens.Pending && k.ActivatesAt.Before(grace):
+		case k.State == tokens.Pending && k.ActivatesAt.Add(tokens.DefaultSchedule.Publish).Before(grace):
 			late = append(late, "a new key is due to sign")
 		case k.State == tokens.Retired && k.RemovesAt.Before(grace):
 			late = append(late, "an old key is due to go")
