@@ -12,6 +12,10 @@ help: ## say what each target does
 run: build ## start a server to play with, and print a curl that gets a token
 	./bin/wardkey serve --demo
 
+.PHONY: demo
+demo: ## show a token used, refused and revoked, with an example API; KEEP=1 leaves both running
+	@cmd/audience-api/demo.sh
+
 .PHONY: build
 build: ## build bin/wardkey, one static binary
 	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/wardkey ./cmd/wardkey
