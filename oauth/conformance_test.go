@@ -35,6 +35,7 @@ var groups = []struct {
 	{"K", "EdDSA (RFC 8037, RFC 9864)", 8},
 	{"L", "Metadata (RFC 8414)", 25},
 	{"M", "Signing keys (RFC 7517)", 15},
+	{"N", "Protected resource metadata (RFC 9728)", 9},
 	{"O", "Resource indicators (RFC 8707)", 11},
 	{"Q", "Introspection (RFC 7662, RFC 9701)", 18},
 	{"S", "Revocation (RFC 7009)", 12},
@@ -53,7 +54,6 @@ var attacks = []int{
 
 // notYet are the groups without a table, and why.
 var notYet = []string{
-	"N (protected resource metadata): not built",
 	"P (authorization_details): not built; scope says it all",
 	"V (private_key_jwt), W (mutual TLS), X-01 to X-23 (DPoP), Y (attestation), Z (SPIFFE, federated credentials): not built; clients authenticate with secrets",
 	"ZA (MCP): what its client needs to start is in L; the rest needs V",
