@@ -105,7 +105,7 @@ func (i *Issuer) statusList(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/statuslist+jwt")
 	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(i.StatusTTL/time.Second)))
 	_, _ = w.Write([]byte(k.compact(encode(header), encode(object{
-		"iss": i.URL, "sub": i.listURL(r.PathValue("list")), "iat": now.Unix(), "exp": now.Add(30 * time.Minute).Unix(),
+		"sub": i.listURL(r.PathValue("list")), "iat": now.Unix(), "exp": now.Add(30 * time.Minute).Unix(),
 		"ttl": max(1, int(i.StatusTTL/time.Second)), "status_list": object{"bits": 1, "lst": b64(i.bits(number))},
 	}))))
 }
