@@ -37,6 +37,7 @@ test: test-needs ## test everything: both engines, stock clients, with the race 
 test-needs:
 	@[ ! -x internal/interop/install ] || internal/interop/install
 	@[ ! -x internal/browser/install ] || internal/browser/install
+	@[ ! -x internal/recipes/install ] || internal/recipes/install
 
 .PHONY: lint
 lint: ## run the linters
