@@ -24,10 +24,14 @@ import (
 	"github.com/wardkey/wardkey/tokens"
 )
 
-// eachStore runs test on an empty database of each engine, by its URL.
+// eachStore runs test on an empty database of each engine, by its URL, on both at the same time.
 func eachStore(t *testing.T, test func(t *testing.T, url string)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, databasetest.SQLiteURL(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, databasetest.PostgresURL(t)) })
+	for engine, url := range map[string]func(testing.TB) string{"sqlite": databasetest.SQLiteURL, "postgres": databasetest.PostgresURL} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			test(t, url(t))
+		})
+	}
 }
 
 // A store is what a server has open before it answers.

@@ -35,8 +35,8 @@ func (d *diary) note(write func()) {
 // Servers are killed in the middle of writes and started again. Whatever the admin API had
 // acknowledged is there; whatever it had not is there whole, or not at all.
 func TestKill(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) { kill(t, 50, databasetest.SQLiteURL(t)) })
-	t.Run("postgres", func(t *testing.T) { kill(t, 10, databasetest.PostgresURL(t)) })
+	t.Run("sqlite", func(t *testing.T) { kill(t, rounds(50), databasetest.SQLiteURL(t)) })
+	t.Run("postgres", func(t *testing.T) { kill(t, rounds(10), databasetest.PostgresURL(t)) })
 }
 
 func kill(t *testing.T, rounds int, url string) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -432,7 +434,9 @@ func (w *modelWorld) ask(id string, c *modelClient, s *modelSecret) {
 // Whatever an admin does, the API, the store, the token path and what a token request grants say
 // the same, which is what a simple model says; and each act is in an audit log that is whole.
 func TestModel(t *testing.T) {
+	must(t, flag.Set("rapid.checks", strconv.Itoa(rounds(100)))) // of each engine
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		t.Parallel()
 		p, url, token := modelServer(t, db)
 		round := 0
 		rapid.Check(t, func(t *rapid.T) {

@@ -37,9 +37,9 @@ type life struct {
 // That such a race sees a lookup that is wrong is held by package clients, where one that joins
 // queries under way must lose it.
 func TestRevocationRace(t *testing.T) {
-	rounds := 100 // under the race detector half a minute on two cores; 500 are for who has the time
+	rounds := rounds(100)
 	if n, err := strconv.Atoi(os.Getenv("WARDKEY_TEST_RACE_ROUNDS")); err == nil {
-		rounds = n
+		rounds = n // 500 are for who has the time
 	}
 	t.Run("sqlite, one server", func(t *testing.T) {
 		file := bootstrapFile(t)
