@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/internal/request"
@@ -23,8 +24,9 @@ import (
 //go:embed templates static
 var files embed.FS
 
-// templates are the pages by name, each with the layout and the parts that all share.
-var templates = parse()
+// templates are the pages by name, each with the layout and the parts that all share. They are
+// parsed for the first page: every command would pay for it otherwise, and few serve pages.
+var templates = sync.OnceValue(parse)
 
 func parse() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(functions).ParseFS(files, "templates/layout.html", "templates/parts.html"))
@@ -80,7 +82,7 @@ func (h *Handler) renderPart(w http.ResponseWriter, r *http.Request, status int,
 		name = part
 	}
 	var text bytes.Buffer // a page that goes wrong in its middle is not begun
-	if err := templates[page].ExecuteTemplate(&text, name, v); err != nil {
+	if err := templates()[page].ExecuteTemplate(&text, name, v); err != nil {
 		return fmt.Errorf("render %s: %w", page, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -140,7 +142,8 @@ func (h *Handler) methodNotAllowed(allow string) http.Handler {
 // An asset is a script, a style or a picture, with a name that changes with what it is.
 type asset struct {
 	name, contentType string
-	text, zipped      []byte
+	text              []byte
+	zipped            func() []byte // compressed when it is first asked for
 }
 
 // assets are all of them, by path below /admin/static/ and by file name.
@@ -160,7 +163,7 @@ func loadAssets() (byPath map[string]asset, paths map[string]string) {
 		sum := sha256.Sum256(text)
 		file := path.Base(name)
 		at := base + "/static/" + base64.RawURLEncoding.EncodeToString(sum[:9]) + "/" + file
-		byPath[at] = asset{file, mime.TypeByExtension(path.Ext(file)), text, zip(text)}
+		byPath[at] = asset{file, mime.TypeByExtension(path.Ext(file)), text, sync.OnceValue(func() []byte { return zip(text) })}
 		paths[file] = at
 	}
 	return byPath, paths
@@ -179,7 +182,7 @@ func static(w http.ResponseWriter, r *http.Request) {
 	text := a.text
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		w.Header().Set("Content-Encoding", "gzip")
-		text = a.zipped
+		text = a.zipped()
 	}
 	_, _ = w.Write(text) // a reader that went away needs nothing
 }
