@@ -87,19 +87,25 @@ func TestDeletedWhileAsking(t *testing.T) {
 		}
 		replies := make(chan reply, 1<<16)
 		ctx, stop := context.WithCancel(t.Context())
-		var asking sync.WaitGroup
+		ask := func() {
+			asked := time.Now()
+			replies <- reply{asked, w.ask(billing).Code}
+		}
+		var asking, begun sync.WaitGroup
 		for range 50 {
+			begun.Add(1)
 			asking.Go(func() {
+				ask()
+				begun.Done()
 				for ctx.Err() == nil {
-					asked := time.Now()
-					replies <- reply{asked, w.ask(billing).Code}
+					ask()
 				}
 			})
 		}
-		time.Sleep(20 * time.Millisecond)
+		begun.Wait()
 		w.must(w.store.Delete(t.Context(), w.clients["billing"].ID, "test", time.Now()))
 		deleted := time.Now()
-		time.Sleep(20 * time.Millisecond)
+		ask()
 		stop()
 		asking.Wait()
 		close(replies)
