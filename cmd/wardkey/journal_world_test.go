@@ -48,7 +48,7 @@ func openTestStore(t *testing.T, url, dir string) *store {
 	t.Cleanup(func() { must(t, db.Close()) })
 	master, err := tokens.ParseMasterKey(testMasterKey)
 	must(t, err)
-	c := &config{dataDir: dir, database: url, listen: "127.0.0.1:0", signingAlg: "ES256", rsaBits: 2048, lifetime: time.Minute}
+	c := &config{dataDir: dir, database: url, listen: "127.0.0.1:0", signingAlg: "ES256", rsaBits: 2048, lifetime: time.Minute, statusTTL: 10 * time.Second}
 	must(t, c.complete(c.listen))
 	said := &bytes.Buffer{}
 	s := &store{parts: &parts{config: c, db: db, master: master, log: slog.New(slog.NewTextHandler(said, nil))}, said: said}

@@ -480,7 +480,7 @@ func modelServer(t *testing.T, db *database.DB) (p *parts, url, token string) {
 	t.Cleanup(server.Close)
 	c := &config{
 		issuer: server.URL, dataDir: t.TempDir(), audiences: []string{server.URL}, signingAlg: string(tokens.ES256), rsaBits: 2048,
-		lifetime: 15 * time.Minute, logLevel: "error",
+		lifetime: 15 * time.Minute, statusTTL: 10 * time.Second, logLevel: "error",
 	}
 	p = &parts{config: c, db: db, master: tokens.NewMasterKey(), log: slog.New(slog.DiscardHandler), stdout: io.Discard}
 	must(t, p.openKeys(t.Context()))
