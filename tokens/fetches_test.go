@@ -185,7 +185,10 @@ func TestFetchesAreWritten(t *testing.T) {
 		f.fetch("second", "192.0.2.1", late)
 		time.Sleep(time.Minute)
 		f.fetch("second", "192.0.2.1", late.Add(-time.Hour))
-		if at := f.pending[party{"192.0.2.1", "second"}].at; at != late.Unix() {
+		f.mu.Lock()
+		at := f.pending[party{"192.0.2.1", "second"}].at
+		f.mu.Unlock()
+		if at != late.Unix() {
 			t.Errorf("after the store was away, the fetch at %d waits; want that at %d", at, late.Unix())
 		}
 		rename(t, k.DB, "elsewhere", "jwks_fetches")
