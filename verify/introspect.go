@@ -17,6 +17,7 @@ import (
 const (
 	maxOpinions    = 10_000           // tokens of which it is remembered what the issuer said
 	longestSilence = 10 * time.Second // of ours, after the issuer has failed to answer
+	inactiveFor    = 10 * time.Second // a token that is not active may be again: its client was disabled
 )
 
 var errClosed = errors.New("the verifier is closed")
@@ -28,7 +29,8 @@ var errClosed = errors.New("the verifier is closed")
 // while the issuer does not answer; see [WithOutage].
 //
 // An answer that the token is active is relied on for maxAge; with 0 each request
-// asks. A token that is not active never is again.
+// asks, or waits with others for an answer that is on its way. One that it is not
+// active is relied on for 10 seconds.
 func WithIntrospection(clientID, clientSecret string, maxAge time.Duration) Option {
 	return func(v *Verifier) {
 		v.introspection = &introspection{
@@ -137,14 +139,14 @@ func (i *introspection) ask(token string, expires time.Time) (*question, error) 
 // opinion is what follows from the answer to a question that was asked then: it
 // counts from there on, as the issuer may have changed its mind since.
 func (i *introspection) opinion(active bool, asked, expires time.Time) opinion {
+	o := opinion{nil, asked.Add(i.maxAge)}
 	if !active {
-		return opinion{fmt.Errorf("%w: the issuer says so", ErrRevoked), expires}
+		o = opinion{fmt.Errorf("%w: the issuer says so", ErrRevoked), asked.Add(inactiveFor)}
 	}
-	until := asked.Add(i.maxAge)
-	if until.After(expires) {
-		until = expires
+	if o.until.After(expires) {
+		o.until = expires
 	}
-	return opinion{nil, until}
+	return o
 }
 
 // introspect asks the issuer (RFC 7662 §2).
@@ -162,6 +164,9 @@ func (i *introspection) introspect(ctx context.Context, token string) (active bo
 	r.Header.Set("Accept", "application/json")
 	i.authorize(r)
 	a, err := i.source.ask(r)
+	if refused, ok := errors.AsType[*statusError](err); ok && (refused.status == http.StatusUnauthorized || refused.status == http.StatusForbidden) {
+		return false, fmt.Errorf("%w: %w", errCredentials, err)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -230,13 +235,23 @@ func (i *introspection) settle(known digest, o opinion, err error) (before, afte
 // fail once more. Questions that fail together count as one.
 func (i *introspection) fail(err error) {
 	now := time.Now()
-	if i.closed || now.Before(i.next) {
+	if i.closed || now.Before(i.next) || aboutToken(err) {
 		return
 	}
 	i.endpoint = "" // it may have moved
 	i.err, i.next = err, now.Add(min(firstRetry<<min(i.failures, 4), longestSilence))
 	i.failures++
 }
+
+// aboutToken says whether a question failed because of the token that was asked about.
+// Then the issuer is there, for other tokens.
+func aboutToken(err error) bool {
+	refused, ok := errors.AsType[*statusError](err)
+	return ok && (refused.status == http.StatusBadRequest || refused.status == http.StatusRequestEntityTooLarge)
+}
+
+// errCredentials means that the issuer does not let us ask. That is no outage.
+var errCredentials = errors.New("the issuer refuses the credentials of this resource server")
 
 // remember keeps an opinion for as long as it counts, if there is room: the oldest
 // gives way. What is forgotten is asked again.

@@ -64,12 +64,55 @@ func TestIntrospection(t *testing.T) {
 			expectToken(t, v, one, nil)
 			expectToken(t, v, other, verify.ErrRevoked)
 		}
-		expectQuestions(t, i, 4) // a token that is not active never is again
+		expectQuestions(t, i, 4) // what is not active is remembered for a while
 		_, err := v.Verify(t.Context(), other)
 		refused(t, "not active", other, err)
 
 		revoked[one] = true
 		expectToken(t, v, one, verify.ErrRevoked)
+
+		revoked[other] = false // its client was disabled, and is enabled again
+		time.Sleep(10 * time.Second)
+		expectToken(t, v, other, nil)
+	})
+}
+
+// TestOddTokenSilencesNobody holds that a token which the issuer does not want to be asked about
+// is not accepted, and does not keep others from being asked about.
+func TestOddTokenSilencesNobody(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge} {
+		introspected(t, func(t *testing.T, i *issuer, key signer, revoked map[string]bool) {
+			odd, good, bad := key.token(object{"jti": "odd"}), key.token(object{"jti": "good"}), key.token(object{"jti": "bad"})
+			answer := i.others[introspectPath]
+			i.others[introspectPath] = func(w http.ResponseWriter, r *http.Request) {
+				if r.PostFormValue("token") == odd {
+					w.WriteHeader(status)
+					return
+				}
+				answer(w, r)
+			}
+			revoked[bad] = true
+			v := i.verifier(t, asking(0), verify.WithOutage(verify.FailOpen))
+			for range 3 {
+				_, _ = v.Verify(t.Context(), odd)
+				expectToken(t, v, good, nil)
+				expectToken(t, v, bad, verify.ErrRevoked)
+			}
+			closed := i.verifier(t, asking(0))
+			expectToken(t, closed, odd, verify.ErrUnavailable)
+			expectToken(t, closed, good, nil)
+		})
+	}
+}
+
+// TestWrongCredentialsAreNoOutage holds that FailOpen opens nothing to those who are asked about
+// with a secret that the issuer refuses.
+func TestWrongCredentialsAreNoOutage(t *testing.T) {
+	introspected(t, func(t *testing.T, i *issuer, key signer, _ map[string]bool) {
+		v := i.verifier(t, verify.WithIntrospection(rsID, "another", 0), verify.WithOutage(verify.FailOpen))
+		for range 3 { // also while the issuer is left alone
+			expectToken(t, v, key.token(nil), verify.ErrUnavailable)
+		}
 	})
 }
 
@@ -106,7 +149,7 @@ func TestOpinions(t *testing.T) {
 			expectToken(t, v, token, verify.ErrRevoked)
 			time.Sleep(time.Second)
 		}
-		expectQuestions(t, i, 2)
+		expectQuestions(t, i, 61) // that it is not active is relied on for ten seconds
 		time.Sleep(4 * time.Minute)
 		expectToken(t, v, token, verify.ErrExpired)
 	})
@@ -145,7 +188,6 @@ func TestOneTokenOneQuestion(t *testing.T) {
 func TestIntrospectionAway(t *testing.T) {
 	answers := map[string]http.HandlerFunc{
 		"500":            func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
-		"401":            func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) },
 		"404":            http.NotFound,
 		"redirect":       func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusTemporaryRedirect) },
 		"no JSON":        func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) },

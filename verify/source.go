@@ -128,7 +128,7 @@ func (s *source) ask(r *http.Request) (*answer, error) {
 	defer func() { _ = response.Body.Close() }() // it was only read
 	unchanged := response.StatusCode == http.StatusNotModified && r.Header.Get("If-None-Match") != ""
 	if response.StatusCode != http.StatusOK && !unchanged {
-		return nil, fmt.Errorf("%s %s: status %d", r.Method, r.URL, response.StatusCode)
+		return nil, &statusError{r.Method, r.URL.String(), response.StatusCode}
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 	if err != nil {
@@ -138,6 +138,16 @@ func (s *source) ask(r *http.Request) (*answer, error) {
 		return nil, fmt.Errorf("%s %s: longer than %d bytes", r.Method, r.URL, maxDocument)
 	}
 	return &answer{response.StatusCode, response.Header, body}, nil
+}
+
+// A statusError is an answer that is none.
+type statusError struct {
+	method, url string
+	status      int
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("%s %s: status %d", e.method, e.url, e.status)
 }
 
 // maxAge says how long an answer is fresh (RFC 9111 §5.2.2.1), within our bounds.

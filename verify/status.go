@@ -25,7 +25,8 @@ const (
 )
 
 // WithOutage says what becomes of a token that is good in itself while its status
-// list has expired and no newer one can be had, or while introspection does not answer.
+// list has expired and no newer one can be had, or what is had is not the issuer's, or
+// while introspection does not answer. An issuer that refuses our credentials is no outage.
 func WithOutage(outage Outage) Option {
 	return func(v *Verifier) { v.outage = outage }
 }

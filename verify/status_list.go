@@ -25,6 +25,7 @@ const (
 type statusList struct {
 	bits    int // of one status
 	packed  []byte
+	issued  time.Time
 	expires time.Time
 	ttl     time.Duration
 	etag    string // with which it was served
@@ -59,7 +60,7 @@ func parseStatusList(claims value, uri string, now time.Time) (*statusList, erro
 		return nil, errors.New("iat is missing or in the future")
 	}
 	expires, ok := claims.member("exp").seconds()
-	list := &statusList{expires: time.Unix(int64(expires), 0), ttl: defaultTTL}
+	list := &statusList{issued: time.Unix(int64(issued), 0), expires: time.Unix(int64(expires), 0), ttl: defaultTTL}
 	if !ok || !list.usable(now) {
 		return nil, errors.New("exp is missing or past")
 	}

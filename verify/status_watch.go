@@ -16,9 +16,15 @@ import (
 
 const (
 	maxWatches = 1024
-	patience   = 10          // how many polls nobody need ask for before a list is no longer polled
-	renewal    = time.Minute // before it expires, a list is fetched even if it has not changed
+	patience   = 10 // how many polls nobody need ask for before a list is no longer polled
+	// clocksApart is how far the clocks of the issuer's servers may be apart. A list that is
+	// older than the one we have by more comes from one that has lost touch with the others.
+	clocksApart = time.Minute
+
+	renewal = time.Minute // before it expires, a list is fetched even if it has not changed
 )
+
+var errOldList = errors.New("it is older than the one before")
 
 var errManyLists = errors.New("there are too many status lists")
 
@@ -219,6 +225,9 @@ func (s *statuses) fetch(ctx context.Context, w *watch) error {
 	list, err := s.believe(ctx, string(a.body), w.uri)
 	if err != nil {
 		return fmt.Errorf("read the status list: %w", err)
+	}
+	if held := w.list.Load(); held.usable(time.Now()) && list.issued.Before(held.issued.Add(-clocksApart)) {
+		return errOldList
 	}
 	list.etag = a.header.Get("ETag")
 	w.list.Store(list)

@@ -419,3 +419,29 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestOlderListIsNotTaken holds that a server which has lost touch with the others brings no
+// revoked token back, while clocks that are a little apart keep no newer list out.
+func TestOlderListIsNotTaken(t *testing.T) {
+	watched(t, func(t *testing.T, i *issuer, l *list, key signer) {
+		v := i.verifier(t)
+		time.Sleep(5 * time.Minute)
+		revoked := object{"status": object{"status_list": object{"idx": 3, "uri": listURL}}}
+		l.revoke(3)
+		expectToken(t, v, key.token(revoked), verify.ErrRevoked)
+
+		stale := newList(key)
+		stale.claims = object{"iat": time.Now().Add(-2 * time.Minute).Unix()}
+		i.serveList(stale)
+		for range 10 {
+			time.Sleep(10 * time.Second)
+			expectToken(t, v, key.token(revoked), verify.ErrRevoked)
+		}
+
+		slow := newList(key, 4)
+		slow.claims = object{"iat": time.Now().Add(-2 * time.Minute).Unix()} // a minute before the one that is held
+		i.serveList(slow)
+		time.Sleep(11 * time.Second)
+		expectToken(t, v, key.listed(4), verify.ErrRevoked)
+	})
+}

@@ -129,7 +129,7 @@ func (v *Verifier) standing(ctx context.Context, t *Token, token string) error {
 // tolerable says whether err is an outage that the program wants to live with. That
 // whoever sent the token did not wait for the answer is none.
 func (v *Verifier) tolerable(ctx context.Context, err error) bool {
-	return v.outage == FailOpen && errors.Is(err, ErrUnavailable) && ctx.Err() == nil
+	return v.outage == FailOpen && errors.Is(err, ErrUnavailable) && !errors.Is(err, errCredentials) && ctx.Err() == nil
 }
 
 // genuine reads a token that the issuer signed, and names the key.
