@@ -348,7 +348,7 @@ func (k *Keys) changeOnce(ctx context.Context, edit func(keys []*Key, now time.T
 	}
 	k.hold(before, k.ring.Load())
 	// Keys are made outside of the transaction: RSA takes long.
-	after, err = edit(clone(before), time.Now().Truncate(time.Second))
+	after, err = edit(clone(before), wholeSecond(time.Now()))
 	if err != nil || slices.EqualFunc(before, after, equal) {
 		return after, generation, err
 	}
@@ -373,6 +373,10 @@ func (k *Keys) changeOnce(ctx context.Context, edit func(keys []*Key, now time.T
 	}
 	return after, generation + 1, nil
 }
+
+// wholeSecond cuts a time to the second, as the store keeps it. Unlike Truncate it leaves the
+// monotonic clock in it, by which held keys wait.
+func wholeSecond(t time.Time) time.Time { return t.Add(-time.Duration(t.Nanosecond())) }
 
 func clone(keys []*Key) []*Key {
 	copies := make([]*Key, len(keys))

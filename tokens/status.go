@@ -127,6 +127,11 @@ func (l *StatusLists) Refresh(ctx context.Context) error {
 	if err := l.DB.QueryRow(ctx, `SELECT version FROM status_version WHERE id = 1`).Scan(&version); err != nil {
 		return fmt.Errorf("read the version of the status lists: %w", err)
 	}
+	if version < known {
+		// Somebody put a backup back under us. What we know of it is of another life.
+		l.Log.WarnContext(ctx, "status lists: the store is older than what was read from it; reading it anew", "version", version, "known", known)
+		known = l.forget()
+	}
 	var changes []statusChange
 	if version != known {
 		var err error
@@ -144,6 +149,14 @@ func (l *StatusLists) Refresh(ctx context.Context) error {
 	}
 	l.version, l.confirmed = version, now
 	return nil
+}
+
+// forget drops all lists, and returns the version of none.
+func (l *StatusLists) forget() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.version, l.lists = 0, nil
+	return 0
 }
 
 // A statusChange is one bit as it is now.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -172,9 +173,50 @@ func TestStatusListIsKept(t *testing.T) {
 	})
 }
 
-// A change that one server made is in the lists of another within two seconds, and not before it
-// is committed.
+// What one transaction changes is in the lists of every server once it is committed, and not
+// before; what is rolled back never is.
 func TestStatusListsOfTwoServers(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		master := NewMasterKey()
+		var servers []*StatusLists
+		for range 2 {
+			keys := newKeys(db, master)
+			must(t, keys.Start(t.Context(), ES256))
+			servers = append(servers, newStatusLists(t, keys))
+		}
+		setBit(t, db, 0, 1)
+		undone := errors.New("no")
+		err := db.Transact(t.Context(), func(ctx context.Context) error {
+			_, err := db.Exec(ctx, `UPDATE status_entries SET revoked_at = 0, changed = (SELECT version + 1 FROM status_version WHERE id = 1) WHERE position = 0`)
+			must(t, err)
+			_, err = db.Exec(ctx, `UPDATE status_version SET version = version + 1 WHERE id = 1`)
+			must(t, err)
+			for _, l := range servers {
+				must(t, l.Refresh(t.Context()))
+				if !show(t, l.Issuer.Keys, list(t, l, 0)).revoked(0) {
+					t.Error("a change is in a list before it is committed")
+				}
+			}
+			return undone
+		})
+		if !errors.Is(err, undone) {
+			t.Fatal(err)
+		}
+		setBit(t, db, 1, 1)
+		for _, l := range servers {
+			must(t, l.Refresh(t.Context()))
+			if s := show(t, l.Issuer.Keys, list(t, l, 0)); !s.revoked(0) || !s.revoked(1) {
+				t.Errorf("bits 0 and 1 are %t and %t, want both set", s.revoked(0), s.revoked(1))
+			}
+		}
+		if a, b := list(t, servers[0], 0), list(t, servers[1], 0); a.ETag != b.ETag {
+			t.Errorf("two servers call the same bits %s and %s", a.ETag, b.ETag)
+		}
+	})
+}
+
+// A change is in the lists of a server that runs within two seconds.
+func TestChangesArriveInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys := newKeys(databasetest.SQLite(t), NewMasterKey())
 		must(t, keys.Start(t.Context(), ES256))
@@ -271,4 +313,34 @@ func BenchmarkStatusList(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A backup that is put back under a server that runs takes its bits with it, and those that are
+// set after it are seen.
+func TestStatusListsAfterRestore(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		keys := newKeys(db, NewMasterKey())
+		must(t, keys.Start(t.Context(), ES256))
+		for position := range int64(5) {
+			setBit(t, db, position, 1)
+		}
+		l := newStatusLists(t, keys)
+		var said bytes.Buffer
+		l.Log = slog.New(slog.NewTextHandler(&said, nil))
+		list(t, l, 0)
+		_, err := db.Exec(t.Context(), `DELETE FROM status_entries WHERE position > 0`)
+		must(t, err)
+		_, err = db.Exec(t.Context(), `UPDATE status_version SET version = 2`)
+		must(t, err)
+		setBit(t, db, 9, 1)
+		must(t, l.Refresh(t.Context()))
+		must(t, l.Refresh(t.Context()))
+		s := show(t, keys, list(t, l, 0))
+		if !s.revoked(0) || s.revoked(4) || !s.revoked(9) {
+			t.Errorf("after the restore the bits 0, 4 and 9 are %t, %t and %t; want those of the store", s.revoked(0), s.revoked(4), s.revoked(9))
+		}
+		if !strings.Contains(said.String(), "older than what was read") {
+			t.Errorf("the log says %q", said.String())
+		}
+	})
 }
