@@ -53,7 +53,8 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 			IssuedAt: claims.IssuedAt, Subject: claims.Subject, Audience: claims.Audience, Issuer: claims.Issuer, ID: claims.ID,
 		}
 	}
-	if accepts(r.Header.Values("Accept"), introspectionType) {
+	// RFC 9110 §12.5.1: whoever names both may say what it would rather have.
+	if q := quality(r.Header.Values("Accept"), introspectionType); q > 0 && q >= quality(r.Header.Values("Accept"), "application/json") {
 		h.introspectionJWT(w, r, a, answer)
 		return
 	}
@@ -83,7 +84,7 @@ func (h *Handler) introspectionJWT(w http.ResponseWriter, r *http.Request, a *at
 // (RFC 7662 §2.1) and revocation (RFC 7009 §2.1) have it. What kind of token it is thought to be
 // does not matter here: there is one kind.
 func (h *Handler) aboutToken(w http.ResponseWriter, r *http.Request) (a *attempt, token string, err error) {
-	form, err := parseBody(w, r, onceAboutToken)
+	form, err := parseBody(w, r, onceAboutToken, maxBodyAboutToken)
 	a = &attempt{tokenRequest: &tokenRequest{clientID: claimedID(r, form)}, now: time.Now()}
 	if err != nil {
 		return a, "", err

@@ -243,3 +243,30 @@ func TestOnlyIntrospectKnowsOthers(t *testing.T) {
 		t.Error("a client that holds nothing may know of others' tokens")
 	}
 }
+
+// TestLongTokens holds that the longest token that package verify accepts can be asked about and
+// revoked, as can rubbish of that length.
+func TestLongTokens(t *testing.T) {
+	w := newWorld(t)
+	for _, token := range []string{strings.Repeat("a", 16<<10), w.token("billing") + strings.Repeat("A", 15<<10)} {
+		if w.active(t, "billing", token) {
+			t.Error("rubbish is active")
+		}
+		status(t, w.about("/oauth/revoke", w.clients["billing"], token), 200)
+	}
+	status(t, w.about("/oauth/introspect", w.clients["billing"], strings.Repeat("a", 32<<10)), 413)
+}
+
+// TestLineEndsInToken holds that nobody can write one token in two ways.
+func TestLineEndsInToken(t *testing.T) {
+	w := newWorld(t)
+	token := w.token("billing")
+	for _, other := range []string{token + "\n", "\n" + token, token[:len(token)-9] + "\r\n" + token[len(token)-9:], strings.Replace(token, ".", ".\n", 1)} {
+		if w.active(t, "billing", other) {
+			t.Errorf("%q is active", other[len(other)-12:])
+		}
+		if _, err := w.oauth.Issuer.Parse(other); err == nil {
+			t.Error("Parse reads a token with a line end in it")
+		}
+	}
+}

@@ -91,6 +91,15 @@ func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) {
 
 // writeCached writes a document that everybody may keep for maxAge.
 func writeCached(w http.ResponseWriter, r *http.Request, kind string, document []byte, etag string, maxAge time.Duration) {
+	if unchanged(w, r, etag, maxAge) {
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	_, _ = w.Write(document) // a client that went away needs no answer
+}
+
+// unchanged says for how long an answer may be kept, and answers whoever has it already.
+func unchanged(w http.ResponseWriter, r *http.Request, etag string, maxAge time.Duration) bool {
 	h := w.Header()
 	h.Set("ETag", etag)
 	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(maxAge/time.Second)))
@@ -98,11 +107,10 @@ func writeCached(w http.ResponseWriter, r *http.Request, kind string, document [
 		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/") // RFC 9110 §13.1.2
 		if candidate == strings.TrimPrefix(etag, "W/") || candidate == "*" {
 			w.WriteHeader(http.StatusNotModified)
-			return
+			return true
 		}
 	}
-	h.Set("Content-Type", kind)
-	_, _ = w.Write(document) // a client that went away needs no answer
+	return false
 }
 
 // noAuthorize answers the authorization endpoint, which is only there because some libraries do

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -14,8 +15,11 @@ import (
 	"github.com/wardkey/wardkey/internal/refusals"
 )
 
-// maxBody is how large the body of a request may be, in bytes.
-const maxBody = 16 << 10
+// How large the body of a request may be, in bytes.
+const (
+	maxBody           = 16 << 10
+	maxBodyAboutToken = 32 << 10 // a token of 16 KiB, which is the longest that verify accepts, and the rest
+)
 
 // A tokenRequest is what a client asks for (RFC 6749 §4.4.2), as it asked.
 type tokenRequest struct {
@@ -36,7 +40,7 @@ var once = []string{
 // parseToken reads a token request: the body alone, within limits, and the client's credentials.
 // With an error it returns what could be read of the client_id.
 func parseToken(w http.ResponseWriter, r *http.Request) (*tokenRequest, error) {
-	form, err := parseBody(w, r, once)
+	form, err := parseBody(w, r, once, maxBody)
 	req := &tokenRequest{clientID: claimedID(r, form), scope: form.Get("scope")}
 	if err != nil {
 		return req, err
@@ -78,7 +82,7 @@ func set(values []string) []string {
 
 // parseBody reads the parameters of a POST from its body: a form, or JSON with the same members.
 // Those that the list names may not repeat.
-func parseBody(w http.ResponseWriter, r *http.Request, once []string) (url.Values, error) {
+func parseBody(w http.ResponseWriter, r *http.Request, once []string, longest int64) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		// RFC 6749 §2.3.1: parameters are in the body only. Others in the query are not looked at.
 		if query, _ := url.ParseQuery(r.URL.RawQuery); query.Has("client_secret") {
@@ -95,9 +99,9 @@ func parseBody(w http.ResponseWriter, r *http.Request, once []string) (url.Value
 	case kind != "application/x-www-form-urlencoded" || err != nil:
 		return nil, unsupportedMedia("the Content-Type must be application/x-www-form-urlencoded or application/json")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, longest))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &Error{Code: InvalidRequest, Status: http.StatusRequestEntityTooLarge, Description: "the body is larger than 16 KiB"}
+		return nil, &Error{Code: InvalidRequest, Status: http.StatusRequestEntityTooLarge, Description: fmt.Sprintf("the body is larger than %d KiB", longest>>10)}
 	}
 	if err != nil {
 		return nil, &Error{Code: InvalidRequest, Description: "the body could not be read to its end", Cause: err}

@@ -39,13 +39,17 @@ var noList = &Error{Code: NotFound, Status: http.StatusNotFound, Description: "t
 func (h *Handler) writeStatusList(w http.ResponseWriter, r *http.Request, list *tokens.StatusListToken) {
 	header := w.Header()
 	header.Set("Vary", "Accept-Encoding")
+	// A cache on the way may keep it for a part of the ttl only, as what it adds comes on top.
+	if unchanged(w, r, list.ETag, h.StatusLists.TTL/5) {
+		return
+	}
+	header.Set("Content-Type", tokens.StatusListType)
 	document := list.JWT
-	if accepts(r.Header.Values("Accept-Encoding"), "gzip") {
+	if quality(r.Header.Values("Accept-Encoding"), "gzip") > 0 {
 		document = list.Gzip
 		header.Set("Content-Encoding", "gzip")
 	}
-	// A cache on the way may keep it for a part of the ttl only, as what it adds comes on top.
-	writeCached(w, r, tokens.StatusListType, document, list.ETag, h.StatusLists.TTL/5)
+	_, _ = w.Write(document) // a client that went away needs no answer
 }
 
 // statusListAggregation answers GET /oauth/status (Token Status List §9.3): where all lists are.
@@ -62,24 +66,24 @@ func (h *Handler) statusListAggregation(w http.ResponseWriter, r *http.Request) 
 	writeJSON(w, http.StatusOK, map[string][]string{"status_lists": lists})
 }
 
-// accepts says whether a header like Accept or Accept-Encoding names what is on offer, and does
-// not refuse it with q=0 (RFC 9110 §12.4.2, §12.5).
-func accepts(header []string, offer string) bool {
+// quality is what a header like Accept or Accept-Encoding says of what is on offer: from 0, not to
+// be sent, to 1 (RFC 9110 §12.4.2). What it does not name is 0.
+func quality(header []string, offer string) float64 {
 	for value := range strings.SplitSeq(strings.Join(header, ","), ",") {
 		name, parameters, _ := strings.Cut(value, ";")
 		if strings.EqualFold(strings.TrimSpace(name), offer) {
-			return !refusedQuality(parameters)
+			return weight(parameters)
 		}
 	}
-	return false
+	return 0
 }
 
-func refusedQuality(parameters string) bool {
+func weight(parameters string) float64 {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")
 		if q, err := strconv.ParseFloat(value, 64); strings.EqualFold(name, "q") && err == nil {
-			return q == 0
+			return q
 		}
 	}
-	return false
+	return 1
 }
