@@ -49,7 +49,7 @@ func examine(ctx context.Context, remote *remote, token, audience string) (*verd
 	e := explanation{header: segment(token, 0), claims: segment(token, 1), issuer: server.Issuer, audience: audience, now: time.Now()}
 	wanted := audience
 	if wanted == "" {
-		wanted = e.anyAudience()
+		wanted = oneWord(e.anyAudience())
 	}
 	reached := *remote.client
 	reached.Transport = reachedAt{server.Issuer, remote.url, reached.Transport}

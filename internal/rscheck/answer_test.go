@@ -133,3 +133,18 @@ func TestEverythingCanBeFixed(t *testing.T) {
 		}
 	}
 }
+
+// TestScopeIsFixedByValue holds that no line compares a scope of several values as a whole, and
+// that a dot in one is not any character.
+func TestScopeIsFixedByValue(t *testing.T) {
+	facts := Facts{Scope: "section:se.north email:read"}
+	for _, framework := range append(Frameworks(), "") {
+		line := facts.fix(framework, scope)
+		if strings.Contains(line, "{") && strings.Contains(line, "{scope}") || strings.Contains(line, facts.Scope) {
+			t.Errorf("%s: %q", framework, line)
+		}
+	}
+	if line := facts.fix(haproxy, scope); !strings.Contains(line, `section:se\.north`) || !strings.Contains(line, "email:read") {
+		t.Errorf("haproxy: %q", line)
+	}
+}

@@ -1,6 +1,9 @@
 package rscheck
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Facts are what stands in the lines to fix.
 type Facts struct {
@@ -10,12 +13,24 @@ type Facts struct {
 // fix is the line to change in a framework, or what to do if that is unknown.
 func (f Facts) fix(framework string, about subject) string {
 	line := orElse(fixes[framework][about], general[about])
-	return strings.NewReplacer("{issuer}", f.Issuer, "{audience}", f.Audience, "{jwks}", f.JWKS, "{scope}", orElse(f.Scope, "SCOPE")).Replace(line)
+	if !strings.Contains(line, "{scope}") && !strings.Contains(line, "{pattern}") {
+		return f.fill(line, "")
+	}
+	var lines []string // one for each value: no scope is compared as a whole
+	for value := range strings.FieldsSeq(orElse(f.Scope, "SCOPE")) {
+		lines = append(lines, f.fill(line, value))
+	}
+	return strings.Join(lines, "; and: ")
+}
+
+func (f Facts) fill(line, scope string) string {
+	return strings.NewReplacer("{issuer}", f.Issuer, "{audience}", f.Audience, "{jwks}", f.JWKS,
+		"{scope}", scope, "{pattern}", regexp.QuoteMeta(scope)).Replace(line)
 }
 
 // general is what to do in any language.
 var general = map[subject]string{
-	setup:      "configure the service for issuer {issuer}, keys {jwks}, audience {audience} and scope {scope}",
+	setup:      "configure the service for issuer {issuer}, keys {jwks}, audience {audience}, and for the scope that --scope names",
 	algorithm:  "give the JWT library the list of algorithms yourself (ES256, RS256), and use a key only with its own one",
 	signature:  "let the JWT library verify the signature with the keys of {jwks} before anything of the token is read",
 	audience:   "require aud to be, or to contain, exactly {audience}",
@@ -99,7 +114,7 @@ var fixes = map[string]map[subject]string{
 		issuer:     "Require claim iss:{issuer}",
 		lifetime:   "mod_oauth2: OAuth2TokenVerify jwks_uri {jwks} verify.exp=required",
 		signature:  "mod_oauth2: OAuth2TokenVerify jwks_uri {jwks}; mod_auth_openidc: OIDCOAuthVerifyJwksUri {jwks}",
-		scope:      `mod_oauth2: Require claim scp:{scope} (wardkey serve --audience-scp {audience}); mod_auth_openidc: Require claim "scope~(^| ){scope}( |$)"`,
+		scope:      `mod_oauth2: Require claim scp:{scope} (wardkey serve --audience-scp {audience}); mod_auth_openidc: Require claim "scope~(^| ){pattern}( |$)"`,
 		statuses:   "AuthzSendForbiddenOnFailure On",
 		carrying:   "mod_oauth2: OAuth2AcceptTokenIn header; mod_auth_openidc: OIDCOAuthAcceptTokenAs header",
 		rotation:   "mod_oauth2: jwks_uri.expiry=300; mod_auth_openidc: OIDCJWKSRefreshInterval 300",
@@ -112,7 +127,7 @@ var fixes = map[string]map[subject]string{
 		issuer:     "http-request deny unless { var(txn.iss) -m str {issuer} }",
 		lifetime:   "http-request set-var(txn.left) var(txn.token),jwt_payload_query('$.exp','int'),sub(txn.now), and deny unless it is above 0",
 		typ:        "http-request deny unless { var(txn.typ) -m str at+jwt }",
-		scope:      `http-request deny deny_status 403 unless { var(txn.scope) -m reg "(^| ){scope}( |$)" }`,
+		scope:      `http-request deny deny_status 403 unless { var(txn.scope) -m reg "(^| ){pattern}( |$)" }`,
 		carrying:   "http-request deny deny_status 400 if { req.fhdr_cnt(Authorization) gt 1 }",
 		challenges: `http-request return status 401 hdr WWW-Authenticate 'Bearer realm="{audience}", error="invalid_token"'`,
 		rotation:   "HAProxy reads keys when it starts: write them from {jwks} by a timer, and reload",
