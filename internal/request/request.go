@@ -106,7 +106,7 @@ var secret = regexp.MustCompile(`wks_[0-9A-Za-z]*`)
 // write writes the line. The query is left out: somebody may have put a secret there.
 func write(log *slog.Logger, r *http.Request, rec *record, status int, failed bool, took time.Duration) {
 	level := slog.LevelInfo
-	if failed || status >= 500 {
+	if failed || status >= 500 && status != http.StatusNotImplemented { // which whoever asked could have known
 		level = slog.LevelError
 	}
 	if !log.Enabled(r.Context(), level) {
