@@ -19,7 +19,7 @@ func TestAdminOfAnOlderSchema(t *testing.T) {
 		for _, args := range [][]string{{"list"}, {"show", "eva@example.com"}, {"remove", "eva@example.com", "--yes"}} {
 			var said bytes.Buffer
 			code := run(t.Context(), append(append([]string{"admin"}, args...), "--database", url), environment, &said, &said)
-			if code != exitFailed || !strings.Contains(said.String(), "has version 1, this program's is 2; run wardkey migrate first") {
+			if code != exitFailed || !strings.Contains(said.String(), "has version 1, this program's is ") || !strings.Contains(said.String(), "; run wardkey migrate first") {
 				t.Errorf("%q ends with %d: %s", args, code, said.String())
 			}
 		}
