@@ -19,8 +19,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
-	_ "modernc.org/sqlite"             // driver "sqlite"
+	_ "modernc.org/sqlite" // driver "sqlite"
 
 	"github.com/wardkey/wardkey/migrations"
 )
@@ -42,7 +41,8 @@ type DB struct {
 }
 
 // Open opens the database that url names: "sqlite:PATH" or "postgres://…". It does not connect
-// to PostgreSQL yet; [DB.Migrate] does. SQLite files are created when absent, and ErrInUse is
+// to PostgreSQL yet; [DB.Migrate] does. A PostgreSQL may have several hosts, postgres://a,b/name, of
+// which the one is used that takes writes (docs/guides/nodes.md). SQLite files are created when absent, and ErrInUse is
 // returned when another process has the file.
 func Open(url string) (*DB, error) {
 	path, ok := strings.CutPrefix(url, "sqlite:")
@@ -94,11 +94,12 @@ func openSQLite(path string) (*DB, error) {
 	return &DB{read: read, write: write, dialect: migrations.SQLite, lock: lock}, nil
 }
 
-func openPostgres(dsn string) (*DB, error) {
-	pool, err := sql.Open("pgx", dsn)
+func openPostgres(url string) (*DB, error) {
+	hosts, err := newFailover(url)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
+	pool := sql.OpenDB(hosts)
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(16)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -174,7 +175,7 @@ func (db *DB) QueryPrepared(ctx context.Context, query string, args ...any) (*sq
 func (db *DB) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	result, err := db.querier(ctx, db.write).ExecContext(ctx, query, args...)
 	if err != nil {
-		return 0, err
+		return 0, unavailable(err)
 	}
 	return result.RowsAffected()
 }
@@ -192,7 +193,7 @@ func (db *DB) Transact(ctx context.Context, fn func(ctx context.Context) error) 
 	for attempt := 1; ; attempt++ {
 		err := db.transactOnce(ctx, fn)
 		if err == nil || !isSerialization(err) || attempt == attempts {
-			return err
+			return unavailable(err)
 		}
 		pause := time.Duration(rand.Int64N(int64(5*time.Millisecond) << min(attempt, 6)))
 		select {

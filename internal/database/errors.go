@@ -1,7 +1,9 @@
 package database
 
 import (
+	"database/sql/driver"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -15,6 +17,11 @@ const (
 	pgUniqueViolation      = "23505"
 	pgForeignKeyViolation  = "23503"
 	pgDiskFull             = "53100"
+	pgReadOnly             = "25006" // of a primary that became a standby
+	pgIdleInTransaction    = "25P03"
+	pgAdminShutdown        = "57P01"
+	pgCrashShutdown        = "57P02"
+	pgCannotConnectNow     = "57P03"
 )
 
 // IsConflict says whether err means that a unique value is taken.
@@ -39,6 +46,18 @@ func IsFull(err error) bool {
 func isSerialization(err error) bool {
 	return isOneOf(err, []string{pgSerializationFailure, pgDeadlockDetected},
 		sqlitelib.SQLITE_BUSY, sqlitelib.SQLITE_BUSY_SNAPSHOT, sqlitelib.SQLITE_LOCKED)
+}
+
+// unavailable marks an error like one of a connection that is gone, [driver.ErrBadConn], because trying
+// again may help and may find another host: that of a server which takes no writes any more, or which
+// ended a transaction that did nothing for long; and what pgx says of a connection that closed before
+// it was used.
+func unavailable(err error) error {
+	gone := isOneOf(err, []string{pgReadOnly, pgIdleInTransaction}) || pgconn.SafeToRetry(err)
+	if gone && !errors.Is(err, driver.ErrBadConn) {
+		return fmt.Errorf("%w: %w", driver.ErrBadConn, err)
+	}
+	return err
 }
 
 func isOneOf(err error, postgres []string, lite ...int) bool {
