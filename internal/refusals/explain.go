@@ -13,6 +13,9 @@ type Facts struct {
 	Name      string    // of the client, or of the deleted one
 	ExpiresAt time.Time // the client's end
 
+	SuspendedAt time.Time // zero: it was resumed since
+	LastUsedAt  time.Time // by the client
+
 	DeletedAt time.Time
 	DeletedBy string
 
@@ -44,10 +47,14 @@ func Explain(r Row, f Facts) (cause, cure string) {
 	case ClientExpired:
 		return fmt.Sprintf("%s had expired%s: the Client ID and the secret were right.", subject(r, f), on(f.ExpiresAt)),
 			"Give the client a later end, or none, if the integration may go on."
+	case ClientSuspended:
+		return clientSuspended(r, f)
 	case ScopeNotHeld:
 		return scopeNotHeld(r, f)
 	case AudienceUnknown:
 		return audienceUnknown(r, f)
+	case RateLimited:
+		return rateLimited(r, f)
 	}
 	return badRequest(r)
 }
@@ -97,6 +104,18 @@ func secretEnded(r Row, f Facts) (cause, cure string) {
 		"Give the integration the secret that is live now, wherever it runs: one of its places still has the old one. If the live one is lost, rotate it."
 }
 
+func clientSuspended(r Row, f Facts) (cause, cure string) {
+	unused := "it was never used"
+	if !f.LastUsedAt.IsZero() {
+		unused = "its last token was given" + on(f.LastUsedAt)
+	}
+	cause = fmt.Sprintf("%s was suspended%s because it was not used: %s. The Client ID and the secret were right.", subject(r, f), on(f.SuspendedAt), unused)
+	if f.SuspendedAt.IsZero() {
+		return cause, "It was resumed since, and gets tokens: ask again."
+	}
+	return cause, "Resume the client if the integration is still needed, on its page or with wardkey client resume; it may be deleted otherwise. If it runs seldom, let it be kept although unused."
+}
+
 func scopeNotHeld(r Row, f Facts) (cause, cure string) {
 	holds := "Ask for no more than the client holds"
 	if len(f.Holds) > 0 {
@@ -133,6 +152,23 @@ func audienceUnknown(r Row, f Facts) (cause, cure string) {
 	}
 	return fmt.Sprintf("%s asked for a token for %s, which this server does not know.", subject(r, f), asked), cure
 }
+
+func rateLimited(r Row, f Facts) (cause, cure string) {
+	if r.Detail == Failures {
+		return "Too many requests from there had failed to authenticate within a minute, so this one was not looked at.",
+			"Find what sends a wrong Client ID or secret from that address, and give it the right ones; causes just before this one say which. A client that got a token from there within a day is let in all the same."
+	}
+	if name, ok := strings.CutPrefix(r.Detail, "account-"); ok {
+		return fmt.Sprintf("All clients together had asked for as many tokens as the account may have (%s).", limitNames[name]),
+			"Find who asks for too many (wardkey client wasteful), or raise the limits of the account: --account-per-minute, --account-per-day."
+	}
+	name := cmp.Or(limitNames[r.Detail], "its limits")
+	return fmt.Sprintf("%s had asked for as many tokens as its plan allows (%s).", subject(r, f), name),
+		"Keep each token until shortly before it ends, instead of asking for one with each request; or put the client on a larger plan."
+}
+
+// limitNames are the limits in words.
+var limitNames = map[string]string{"minute": "in a minute", "burst": "at once", "day": "in a day"}
 
 // badRequest explains what depends on the request alone.
 func badRequest(r Row) (cause, cure string) {

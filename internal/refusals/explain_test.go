@@ -8,8 +8,8 @@ import (
 
 // causes are all that there are.
 var causes = []Cause{
-	UnknownClient, ClientDeleted, WrongSecret, SecretEnded, ClientDisabled, ClientExpired, ScopeNotHeld,
-	ScopeMalformed, AudienceUnknown, Malformed, UnsupportedGrantType, NoCredentials, TwoCredentials,
+	UnknownClient, ClientDeleted, WrongSecret, SecretEnded, ClientDisabled, ClientExpired, ClientSuspended, ScopeNotHeld,
+	ScopeMalformed, AudienceUnknown, Malformed, UnsupportedGrantType, NoCredentials, TwoCredentials, RateLimited,
 }
 
 func TestExplain(t *testing.T) {
@@ -43,6 +43,8 @@ func TestExplain(t *testing.T) {
 		{SecretEnded, "some id", revoked, `The client "CRM integration" sent the secret that ends in 7xYz, which was revoked on 2026-03-01 at 12:00:00 UTC by admin ann@example.com.`, "live now"},
 		{SecretEnded, "some id", in, `The client "CRM integration" sent a secret, which had ended.`, "live now"},
 		{ClientDisabled, "", in, `The client "CRM integration" was disabled: the Client ID and the secret were right.`, "Enable"},
+		{ClientSuspended, "", Facts{Name: "CRM integration", SuspendedAt: noon, LastUsedAt: noon.AddDate(0, -3, 0)}, `The client "CRM integration" was suspended on 2026-03-01 at 12:00:00 UTC because it was not used: its last token was given on 2025-12-01 at 12:00:00 UTC. The Client ID and the secret were right.`, "client resume"},
+		{ClientSuspended, "", Facts{Name: "CRM integration"}, `The client "CRM integration" was suspended because it was not used: it was never used. The Client ID and the secret were right.`, "ask again"},
 		{ClientExpired, "", Facts{Name: "CRM integration", ExpiresAt: noon}, `The client "CRM integration" had expired on 2026-03-01 at 12:00:00 UTC: the Client ID and the secret were right.`, "later end"},
 		{ScopeNotHeld, "email:write", holding, `The client "CRM integration" asked for email:write, which it does not hold.`, "(section:nordic email:read), or give it email:write."},
 		{ScopeNotHeld, "email:read", holding, `The client "CRM integration" asked for email:read, which it did not hold then, or not for the audience that it asked for.`, "ask again"},
@@ -56,6 +58,10 @@ func TestExplain(t *testing.T) {
 		{Malformed, "", in, "The request was malformed.", "each once"},
 		{UnsupportedGrantType, "", in, "The grant_type was another than client_credentials.", "grant_type=client_credentials"},
 		{NoCredentials, "client_secret is missing", in, "The request did not authenticate a client: client_secret is missing.", "X-API-Key"},
+		{RateLimited, "minute", in, `The client "CRM integration" had asked for as many tokens as its plan allows (in a minute).`, "larger plan"},
+		{RateLimited, "", in, `The client "CRM integration" had asked for as many tokens as its plan allows (its limits).`, "Keep each token"},
+		{RateLimited, "account-day", in, "All clients together had asked for as many tokens as the account may have (in a day).", "--account-per-day"},
+		{RateLimited, Failures, Facts{}, "Too many requests from there had failed to authenticate within a minute, so this one was not looked at.", "wrong Client ID or secret"},
 		{TwoCredentials, "the client authenticates in two ways; send one", in, "The request authenticated its client in more ways than one: the client authenticates in two ways; send one.", "once"},
 	} {
 		r := Row{ClientID: billing, Cause: tt.cause, Detail: tt.detail}

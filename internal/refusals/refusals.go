@@ -21,26 +21,28 @@ import (
 
 // ErrNotFound means that an error_id leads to no refused token request. People read it.
 var ErrNotFound = errors.New("no token request refused in the last 7 days has this error_id; " +
-	"it has 26 letters and digits, copied from an answer 400 or 401 of POST /oauth/token (that of any other answer stands in the server's log)")
+	"it has 26 letters and digits, copied from an answer 400, 401 or 429 of POST /oauth/token (that of any other answer stands in the server's log)")
 
 // A Cause is why a token request was refused. Programs know it by this name.
 type Cause string
 
 // The causes. Details that are not said here are the description that was answered.
 const (
-	UnknownClient        Cause = "unknown_client"  // detail: Blanks, SecretAsID or ""
-	ClientDeleted        Cause = "client_deleted"  // found out when counts are written, and so never recorded
-	WrongSecret          Cause = "wrong_secret"    // detail: Blanks, Damaged or ""
-	SecretEnded          Cause = "secret_ended"    // expired or revoked; detail: the id of the secret
-	ClientDisabled       Cause = "client_disabled" // no detail
-	ClientExpired        Cause = "client_expired"  // no detail
-	ScopeNotHeld         Cause = "scope_not_held"  // detail: the scope value, or NothingHeld
+	UnknownClient        Cause = "unknown_client"   // detail: Blanks, SecretAsID or ""
+	ClientDeleted        Cause = "client_deleted"   // found out when counts are written, and so never recorded
+	WrongSecret          Cause = "wrong_secret"     // detail: Blanks, Damaged or ""
+	SecretEnded          Cause = "secret_ended"     // expired or revoked; detail: the id of the secret
+	ClientDisabled       Cause = "client_disabled"  // no detail
+	ClientExpired        Cause = "client_expired"   // no detail
+	ClientSuspended      Cause = "client_suspended" // because nobody used it; no detail
+	ScopeNotHeld         Cause = "scope_not_held"   // detail: the scope value, or NothingHeld
 	ScopeMalformed       Cause = "scope_malformed"
 	AudienceUnknown      Cause = "audience_unknown" // or not for this client; detail: the audience
 	Malformed            Cause = "malformed"
 	UnsupportedGrantType Cause = "unsupported_grant_type"
 	NoCredentials        Cause = "no_credentials"
 	TwoCredentials       Cause = "two_credentials"
+	RateLimited          Cause = "rate_limited" // detail: the limit, as minute or account-day, or Failures
 )
 
 // Details that have a meaning.
@@ -50,6 +52,7 @@ const (
 	SecretAsID  = "secret_in_client_id" // what was sent as client_id looks like a secret, and is not kept
 	NotKept     = "not_kept"            // the id: too many that no client has came from there
 	NothingHeld = "nothing held"        // for the audience; no scope value has a blank
+	Failures    = "failures"            // to authenticate, too many from one address
 )
 
 // A Refusal is one refused token request. Of a client_id that is not known only a hash is kept,
@@ -59,6 +62,7 @@ type Refusal struct {
 	Known    bool   // there is a client with that id
 	Cause    Cause
 	Detail   string
+	Audience []string // that a token was asked for, where that is known; no row tells it
 	Address  string
 	At       time.Time
 }

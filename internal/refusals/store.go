@@ -170,26 +170,3 @@ func (t *Tally) Purge(ctx context.Context, now time.Time) error {
 	}
 	return nil
 }
-
-// Hours returns how many token requests of a client were refused in each hour since the given
-// time, by the hour as Unix time / 3600. Like ByErrorID it writes first.
-func (t *Tally) Hours(ctx context.Context, clientID string, since time.Time) (map[int64]int64, error) {
-	if err := t.flushInTime(ctx); err != nil {
-		return nil, err
-	}
-	rows, err := t.db.Query(ctx, `SELECT hour, CAST(sum(count) AS BIGINT) FROM refusals WHERE id_hash = $1 AND last_at >= $2 GROUP BY hour`,
-		hashOf(clientID), database.At(since))
-	if err != nil {
-		return nil, fmt.Errorf("read refused token requests: %w", err)
-	}
-	defer rows.Close()
-	hours := map[int64]int64{}
-	for rows.Next() {
-		var hour, count int64
-		if err := rows.Scan(&hour, &count); err != nil {
-			return nil, fmt.Errorf("read refused token requests: %w", err)
-		}
-		hours[hour] = count
-	}
-	return hours, rows.Err()
-}

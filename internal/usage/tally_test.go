@@ -1,0 +1,88 @@
+package usage
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/wardkey/wardkey/internal/databasetest"
+)
+
+func TestBlockOf(t *testing.T) {
+	for _, tt := range []struct{ address, want string }{
+		{"192.0.2.77", "192.0.2.0/24"},
+		{"::ffff:192.0.2.77", "192.0.2.0/24"},
+		{"2001:db8:1:2:3::4", "2001:db8:1::/48"},
+		{"fe80::1%eth0", "fe80::/48"},
+		{"", ""},
+		{"@", ""},
+		{"192.0.2.77:80", ""},
+	} {
+		if got := (key{block: blockOf(tt.address)}).row(1).block; got != tt.want {
+			t.Errorf("blockOf(%q) = %q, want %q", tt.address, got, tt.want)
+		}
+	}
+}
+
+// Strangers from everywhere cost a client's hour no more than so many rows, and are all counted.
+func TestBlocksAreBounded(t *testing.T) {
+	c := newCounter(databasetest.SQLite(t))
+	for i := range 3 * maxBlocks {
+		for _, outcome := range []string{Granted, "wrong_secret"} {
+			c.Record(Request{"crm", outcome, api, fmt.Sprintf("192.0.%d.1", i), noon})
+			c.Record(Request{"shop", outcome, api, "198.51.100.1", noon})
+		}
+	}
+	rows := read(t, c, "crm", Hour, ByBlock)
+	if got, want := total(t, c, "crm", Hour), "192 granted, 192 refused"; got != want || len(rows) != maxBlocks+1 || rows[0].Block != "" || rows[0].Granted != 2*maxBlocks {
+		t.Errorf("%s in %d blocks, of which the one for the rest is %+v; want %s in %d", got, len(rows), rows[0], want, maxBlocks+1)
+	}
+	if rows := read(t, c, "shop", Hour, ByBlock); len(rows) != 1 || rows[0].Block != "198.51.100.0/24" {
+		t.Errorf("another client has %+v, want its one block", rows)
+	}
+	c.Record(Request{"crm", Granted, api, "203.0.113.1", noon.Add(time.Hour)})
+	if rows := read(t, c, "crm", Hour, ByBlock); rows[len(rows)-1].Block != "203.0.113.0/24" {
+		t.Errorf("the next hour begins with %+v, want its own block", rows[len(rows)-1])
+	}
+}
+
+// A batch does not grow without end while the store is away: beyond, whose requests they were is
+// lost, but not how many.
+func TestRowsAreBounded(t *testing.T) {
+	const clients = maxRows + 1000
+	tally := newTally()
+	for range 2 {
+		for i := range clients {
+			tally.count(key{clientID: fmt.Sprint(i), outcome: Granted, block: blockOf("192.0.2.1"), hour: 1})
+		}
+	}
+	var sum int64
+	for _, n := range tally.counts {
+		sum += n
+	}
+	if rows := len(tally.counts); sum != 2*clients || rows != maxRows+1 || tally.counts[key{outcome: Granted, hour: 1}] != 2*1000 {
+		t.Errorf("%d requests in %d rows, %d of them for nobody; want %d in %d, 2000 for nobody",
+			sum, rows, tally.counts[key{outcome: Granted, hour: 1}], 2*clients, maxRows+1)
+	}
+}
+
+// Counting costs no memory while clients come that came before.
+func TestRecordDoesNotAllocate(t *testing.T) {
+	c := newCounter(nil)
+	r := Request{"35779f4a-e7b9-4b61-a57e-4b51d83e2cfb", Granted, api, "192.0.2.1", noon}
+	if n := testing.AllocsPerRun(1000, func() { c.Record(r) }); n != 0 {
+		t.Errorf("Record allocates %v times, want 0", n)
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	c := newCounter(nil)
+	requests := make([]Request, 1000)
+	for i := range requests {
+		requests[i] = Request{fmt.Sprintf("35779f4a-e7b9-4b61-a57e-%012d", i), Granted, api, fmt.Sprintf("192.0.2.%d", i%200), noon}
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.Record(requests[i%len(requests)])
+	}
+}
