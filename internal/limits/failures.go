@@ -1,0 +1,151 @@
+package limits
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Failures holds off who fails to authenticate again and again, so that guessing costs this server
+// little. It is in the memory of each server by itself: secrets cannot be guessed anyway.
+//
+// What fails is counted by network, and by network and client id, never by the id alone: nobody
+// can have a client refused anywhere else than where he is himself. And there a client that
+// authenticated within a day is asked all the same (docs/decisions/0020).
+type Failures struct {
+	perMinute int64
+	seed      maphash.Seed
+
+	mu       sync.Mutex
+	networks buckets
+	pairs    buckets
+	welcome  buckets // of pairs: when they authenticated last
+}
+
+// A share of what a network may fail is what one client id there may: the rest is for the others
+// behind the same address. Clients that try Basic and then the body fail twice each time.
+const (
+	pairShare = 5
+	lately    = 24 * time.Hour
+)
+
+// NewFailures returns a Failures that lets each network fail so often a minute, and as often at
+// once. Of IPv4 a network is one address: its neighbours are others' machines. Of IPv6 it is a
+// /64, which one party commonly has to itself.
+func NewFailures(perMinute int) *Failures {
+	return &Failures{perMinute: int64(perMinute), seed: maphash.MakeSeed()}
+}
+
+// Wait says how long a request with the client id from the address is not looked at; zero if it is.
+func (f *Failures) Wait(clientID, address string, now time.Time) time.Duration {
+	if f == nil || f.perMinute == 0 {
+		return 0
+	}
+	network, pair := f.keys(clientID, address)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	wait := f.wait(network, pair, now)
+	if wait > 0 && now.Sub(f.welcome.at(pair)) < lately {
+		return 0
+	}
+	return wait
+}
+
+// Failed notes that the credentials of a request were not right. It says how long others would have
+// to wait that are not looked at any more, so that nobody learns from the answer who is.
+func (f *Failures) Failed(clientID, address string, now time.Time) time.Duration {
+	if f == nil || f.perMinute == 0 {
+		return 0
+	}
+	network, pair := f.keys(clientID, address)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if wait := f.wait(network, pair, now); wait > 0 {
+		return wait
+	}
+	f.pairs.add(pair, f.ofPair(), now)
+	f.networks.add(network, f.perMinute, now)
+	return 0
+}
+
+func (f *Failures) wait(network, pair uint64, now time.Time) time.Duration {
+	return max(f.networks.wait(network, f.perMinute, now), f.pairs.wait(pair, f.ofPair(), now))
+}
+
+// Succeeded notes that a client authenticated from the address.
+func (f *Failures) Succeeded(clientID, address string, now time.Time) {
+	if f == nil || f.perMinute == 0 {
+		return
+	}
+	_, pair := f.keys(clientID, address)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.welcome.set(pair, now)
+}
+
+func (f *Failures) ofPair() int64 { return max(2, f.perMinute/pairShare) }
+
+// keys are hashes. Two that are the same by chance come to one in 10^13 clients.
+func (f *Failures) keys(clientID, address string) (network, pair uint64) {
+	network = hashNetwork(f.seed, address)
+	return network, join(network, maphash.String(f.seed, clientID))
+}
+
+// join makes one hash of two, in their order.
+func join(a, b uint64) uint64 { return bits.RotateLeft64(a, 1)*11400714819323198485 ^ b }
+
+// hashNetwork hashes the network of an address; there is one of all that have none.
+func hashNetwork(seed maphash.Seed, address string) uint64 {
+	if !strings.Contains(address, ":") {
+		return maphash.String(seed, address)
+	}
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return 0
+	}
+	if ip = ip.Unmap(); ip.Is4() {
+		return maphash.String(seed, ip.String())
+	}
+	bytes := ip.As16()
+	return maphash.Bytes(seed, bytes[:8])
+}
+
+// buckets are times by key. When there are too many, those are forgotten that were not touched for
+// longest.
+type buckets struct{ young, old map[uint64]int64 }
+
+// maxYoung bounds each of the two generations: about 2 MB, for three kinds of buckets 12 MB.
+const maxYoung = 50_000
+
+func (b *buckets) at(key uint64) time.Time {
+	at, ok := b.young[key]
+	if !ok {
+		at = b.old[key]
+	}
+	return time.UnixMicro(at)
+}
+
+func (b *buckets) set(key uint64, at time.Time) {
+	if b.young == nil || len(b.young) >= maxYoung {
+		b.young, b.old = map[uint64]int64{}, b.young
+	}
+	b.young[key] = at.UnixMicro()
+}
+
+// wait is how long it takes until there is room for another failure.
+func (b *buckets) wait(key uint64, perMinute int64, now time.Time) time.Duration {
+	each := time.Minute / time.Duration(perMinute)
+	return max(0, b.at(key).Add(each).Sub(now.Add(time.Minute)))
+}
+
+// add adds a failure to a bucket, which is full with those of a minute.
+func (b *buckets) add(key uint64, perMinute int64, now time.Time) {
+	at := b.at(key)
+	if at.Before(now) {
+		at = now
+	}
+	b.set(key, at.Add(time.Minute/time.Duration(perMinute)))
+}

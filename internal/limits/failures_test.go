@@ -1,0 +1,112 @@
+package limits
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fail is how many of n wrong secrets are looked at.
+func (f *Failures) fail(id, address string, n int) (looked int) {
+	for range n {
+		if f.Wait(id, address, time.Now()) == 0 {
+			f.Failed(id, address, time.Now())
+			looked++
+		}
+	}
+	return looked
+}
+
+func TestFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := NewFailures(100)
+		for _, step := range []struct {
+			what, id, address string
+			fail, want        int
+		}{
+			{"one id has a part of what its network may fail", "billing", "192.0.2.1", 50, 20},
+			{"another id has its own", "crm", "192.0.2.1", 50, 20},
+			{"the id is not held off elsewhere", "billing", "192.0.2.2", 50, 20},
+			{"an IPv6 network", "billing", "2001:db8::1", 50, 20},
+			{"is one wherever it comes from", "billing", "2001:db8::2", 50, 0},
+			{"and not the next", "billing", "2001:db8:0:1::2", 50, 20},
+			{"IPv4 in IPv6 is IPv4", "billing", "::ffff:192.0.2.1", 1, 0},
+		} {
+			if got := f.fail(step.id, step.address, step.fail); got != step.want {
+				t.Errorf("%s: %d of %d are looked at, want %d", step.what, got, step.fail, step.want)
+			}
+		}
+		looked := 0
+		for i := range 500 {
+			looked += f.fail(fmt.Sprint("guess", i), "192.0.2.1", 1)
+		}
+		if looked != 60 {
+			t.Errorf("%d guesses of ids are looked at, want what is left of 100", looked)
+		}
+		time.Sleep(30 * time.Second)
+		if got := f.fail("billing", "192.0.2.1", 50); got != 10 {
+			t.Errorf("half a minute later %d are looked at, want 10", got)
+		}
+	})
+}
+
+// TestFailuresLockNobodyOut holds that a client which authenticated from somewhere is looked at there,
+// whatever others do, for a day.
+func TestFailuresLockNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := NewFailures(100)
+		f.Succeeded("billing", "192.0.2.1", time.Now())
+		for i := range 1000 {
+			f.Failed(fmt.Sprint("guess", i), "192.0.2.1", time.Now())
+			f.Failed("billing", "192.0.2.1", time.Now())
+		}
+		if wait := f.Wait("billing", "192.0.2.1", time.Now()); wait != 0 {
+			t.Errorf("the client has to wait %s where it was let in before", wait)
+		}
+		if wait := f.Wait("crm", "192.0.2.1", time.Now()); wait == 0 {
+			t.Error("another client need not wait there")
+		}
+		if wait := f.Wait("billing", "192.0.2.2", time.Now()); wait != 0 {
+			t.Errorf("the client has to wait %s elsewhere", wait)
+		}
+		time.Sleep(25 * time.Hour)
+		for i := range 2000 {
+			f.Failed(fmt.Sprint("guess", i), "192.0.2.1", time.Now())
+		}
+		if wait := f.Wait("billing", "192.0.2.1", time.Now()); wait == 0 {
+			t.Error("a day later it need not wait")
+		}
+	})
+}
+
+// TestFailuresAreBounded holds that strangers do not fill the memory.
+func TestFailuresAreBounded(t *testing.T) {
+	f := NewFailures(100)
+	now := time.Now()
+	for i := range 5 * maxYoung {
+		f.Failed(fmt.Sprint(i), fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now)
+		f.Succeeded(fmt.Sprint(i), "192.0.2.1", now)
+	}
+	for _, b := range []buckets{f.networks, f.pairs, f.welcome} {
+		if n := len(b.young) + len(b.old); n > 2*maxYoung {
+			t.Errorf("%d are kept, want at most %d", n, 2*maxYoung)
+		}
+	}
+	var none *Failures
+	none.Failed("billing", "192.0.2.1", now)
+	none.Succeeded("billing", "192.0.2.1", now)
+	if NewFailures(0).Wait("billing", "192.0.2.1", now) != 0 || none.Wait("billing", "192.0.2.1", now) != 0 {
+		t.Error("without a limit somebody has to wait")
+	}
+}
+
+func BenchmarkFailures(b *testing.B) {
+	f := NewFailures(100)
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		f.Wait("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "192.0.2.1", now)
+		f.Succeeded("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "192.0.2.1", now)
+	}
+}
