@@ -1,0 +1,283 @@
+package alerts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/databasetest"
+)
+
+// A receiver is what webhooks lead to.
+type receiver struct {
+	*httptest.Server
+	mu     sync.Mutex
+	bodies map[string][]string // by webhook-id
+	heard  chan http.Header
+}
+
+func newReceiver(t *testing.T, answer http.HandlerFunc) *receiver {
+	r := &receiver{bodies: map[string][]string{}, heard: make(chan http.Header, 1000)}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body := new(strings.Builder)
+		_ = req.Write(body) // it is read below, whatever comes of this
+		_, text, _ := strings.Cut(body.String(), "\r\n\r\n")
+		id := req.Header.Get("webhook-id")
+		r.mu.Lock()
+		r.bodies[id] = append(r.bodies[id], text)
+		r.mu.Unlock()
+		answer(w, req)
+		r.heard <- req.Header
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+}
+
+// Two servers that both send make each attempt once, and send the same under the same id.
+func TestTwoDispatchers(t *testing.T) {
+	const alerts = 30
+	each(t, func(w *world) {
+		r := newReceiver(w.t, status(204))
+		w.Private = prefixes("127.0.0.0/8")
+		w.hook(r.URL)
+		for i := range alerts {
+			w.raise(NearLimit, fmt.Sprint(i), nil)
+		}
+		ctx, stop := context.WithCancel(w.t.Context())
+		var both sync.WaitGroup
+		for range 2 {
+			d := w.dispatcher()
+			both.Go(func() { must(w.t, d.Run(ctx)) })
+		}
+		for range alerts {
+			<-r.heard
+		}
+		stop()
+		both.Wait()
+		if len(r.bodies) != alerts {
+			w.t.Errorf("%d deliveries arrived; want %d", len(r.bodies), alerts)
+		}
+		for id, bodies := range r.bodies {
+			if len(bodies) != 1 {
+				w.t.Errorf("%s arrived %d times; want once", id, len(bodies))
+			}
+		}
+		if got := w.deliveries(); slices.ContainsFunc(got, func(d string) bool { return !strings.HasSuffix(d, "delivered 1") }) {
+			w.t.Errorf("the log says %q; want all delivered at the first attempt", got)
+		}
+	})
+}
+
+// A server that ends between the claim and the end of an attempt loses nothing: the next one tries
+// again, and sends the same under the same id.
+func TestKilledWhileSending(t *testing.T) {
+	each(t, func(w *world) {
+		r := newReceiver(w.t, status(200))
+		w.hook(r.URL)
+		w.raise(NearLimit, "x", nil)
+		d := w.dispatcher()
+		receivers, err := d.due(w.t.Context(), time.Now())
+		must(w.t, err)
+		claimed, err := d.claim(w.t.Context(), receivers[0])
+		must(w.t, err)
+		if _, err := d.deliver(w.t.Context(), *claimed); err != nil { // and no note of it
+			w.t.Fatal(err)
+		}
+		if w.flush(d); len(r.bodies[claimed.ID]) != 1 {
+			w.t.Errorf("it arrived %d times at once; want once", len(r.bodies[claimed.ID]))
+		}
+		w.later()
+		w.flush(d)
+		if got := r.bodies[claimed.ID]; len(got) != 2 || got[0] != got[1] {
+			w.t.Errorf("what arrived is %q; want the same twice", got)
+		}
+		if got := w.deliveries(); len(got) != 1 || !strings.HasSuffix(got[0], "delivered 2") {
+			w.t.Errorf("the log says %q; want that it was delivered at the second attempt", got)
+		}
+	})
+}
+
+// What comes of an attempt is for admins to read, and what a receiver may do to the next one.
+func TestOutcomes(t *testing.T) {
+	elsewhere := newReceiver(t, status(200))
+	for _, tt := range []struct {
+		name    string
+		answer  http.HandlerFunc
+		state   DeliveryState
+		outcome string
+		enabled bool
+	}{
+		{"takes it", status(204), Delivered, "answered 204", true},
+		{"fails", status(500), Waiting, "answered 500", true},
+		{"does not know us", status(404), Waiting, "answered 404", true},
+		{"redirects", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		}, Waiting, "answered 307: redirects are not followed", true},
+		{"wants no more", status(410), Failed, "answered 410", false},
+		{"hangs up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, Waiting, "could not be reached", true},
+		{"talks for ever", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }, Delivered, "answered 200", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, databasetest.SQLite(t))
+			d := w.dispatcher()
+			hook, _ := w.hook(newReceiver(t, tt.answer).URL + "/a/secret/path?token=hidden")
+			w.exec(`UPDATE webhooks SET failing_since = $1`, time.Now().Add(-time.Hour).Unix())
+			must(t, w.Test(t.Context(), hook.ID, time.Now()))
+			w.flush(d)
+			found, err := w.Deliveries(t.Context(), hook.ID, Position{}, 1)
+			must(t, err)
+			if got := found[0]; got.State != tt.state || !strings.HasPrefix(got.Outcome, tt.outcome) || got.Attempts != 1 {
+				t.Errorf("the delivery is %s after %d attempts: %q; want %s: %q", got.State, got.Attempts, got.Outcome, tt.state, tt.outcome)
+			}
+			if strings.Contains(found[0].Outcome, "secret") || strings.Contains(found[0].Outcome, "hidden") {
+				t.Errorf("the outcome shows the address: %q", found[0].Outcome)
+			}
+			after, err := w.Webhook(t.Context(), hook.ID)
+			must(t, err)
+			if after.DisabledAt.IsZero() != tt.enabled || after.FailingSince.IsZero() != (tt.state == Delivered) {
+				t.Errorf("the webhook is %+v", after)
+			}
+		})
+	}
+	if len(elsewhere.bodies) > 0 {
+		t.Error("a redirect was followed")
+	}
+}
+
+// in runs a test in a bubble, in which time passes at once.
+func in(t *testing.T, test func(w *world)) {
+	synctest.Test(t, func(t *testing.T) { test(newWorld(t, databasetest.SQLite(t))) })
+}
+
+// pass lets so much time pass, in which what becomes due is sent. A dispatcher that runs would ask
+// once a second.
+func (w *world) pass(d *Dispatcher, span time.Duration) {
+	w.t.Helper()
+	for end := time.Now().Add(span); ; {
+		w.flush(d)
+		var next database.Time
+		must(w.t, w.DB.QueryRow(w.t.Context(), `SELECT COALESCE(min(next_at), 0) FROM alert_deliveries WHERE state = 'waiting'`).Scan(&next))
+		if next.IsZero() || next.After(end) {
+			time.Sleep(time.Until(end))
+			return
+		}
+		time.Sleep(time.Until(next.Time))
+	}
+}
+
+// What fails is tried for a day, later each time, and then given up.
+func TestBackoff(t *testing.T) {
+	in(t, func(w *world) {
+		w.hook("https://example.com/hook")
+		w.raise(NearLimit, "x", nil)
+		began, d := time.Now(), w.dispatcher()
+		var at []time.Duration
+		ids := map[string]bool{}
+		d.attempt = func(_ context.Context, d Delivery) (string, error) {
+			at = append(at, time.Since(began).Round(time.Minute))
+			ids[d.ID] = true
+			return "", errors.New("answered 500")
+		}
+		w.pass(d, 48*time.Hour)
+		want := []time.Duration{0}
+		for _, pause := range backoff {
+			want = append(want, want[len(want)-1]+pause)
+		}
+		for i := range want {
+			want[i] = want[i].Round(time.Minute)
+		}
+		if !slices.Equal(at, want) || len(ids) != 1 {
+			w.t.Errorf("attempts with %d ids after %v; want one, after %v", len(ids), at, want)
+		}
+		if last := at[len(at)-1]; last < 23*time.Hour || last > 24*time.Hour {
+			w.t.Errorf("the last attempt was after %s; want a day", last)
+		}
+		if got := w.deliveries(); len(got) != 1 || !strings.HasSuffix(got[0], " failed 11") {
+			w.t.Errorf("the log says %q; want that it was given up", got)
+		}
+	})
+}
+
+// A receiver that hangs has ten seconds, and holds up no other.
+func TestHangingReceiver(t *testing.T) {
+	in(t, func(w *world) {
+		slow, _ := w.hook("https://slow.example")
+		w.hook("https://quick.example")
+		for i := range 3 {
+			w.raise(NearLimit, fmt.Sprint(i), nil)
+		}
+		began, d := time.Now(), w.dispatcher()
+		var quick []time.Duration
+		d.attempt = func(ctx context.Context, d Delivery) (string, error) {
+			if d.WebhookID != slow.ID {
+				quick = append(quick, time.Since(began))
+				return "answered 200", nil
+			}
+			<-ctx.Done()
+			return "", inWords(ctx.Err())
+		}
+		ctx, stop := context.WithTimeout(w.t.Context(), 40*time.Second)
+		defer stop()
+		must(w.t, d.Run(ctx))
+		if len(quick) != 3 || quick[2] > time.Second {
+			w.t.Errorf("the quick one heard after %v; want 3 times at once", quick)
+		}
+		found, err := w.Deliveries(w.t.Context(), slow.ID, Position{}, 1)
+		must(w.t, err)
+		if got, want := found[0].Outcome, "did not answer within 10s"; got != want {
+			w.t.Errorf("the outcome is %q; want %q", got, want)
+		}
+	})
+}
+
+// A webhook that takes nothing for five days is switched off, and the pages tell so, once.
+func TestDeadWebhook(t *testing.T) {
+	in(t, func(w *world) {
+		dead, _ := w.hook("https://dead.example/secret-path")
+		d := w.dispatcher()
+		attempts := 0
+		d.attempt = func(context.Context, Delivery) (string, error) {
+			attempts++
+			return "", errors.New("answered 500")
+		}
+		for day := range 8 {
+			w.raise(NearLimit, fmt.Sprint(day), nil)
+			w.pass(d, 24*time.Hour)
+		}
+		after, err := w.Webhook(w.t.Context(), dead.ID)
+		must(w.t, err)
+		if days := after.DisabledAt.Sub(after.FailingSince).Hours() / 24; days < 5 || days > 6 {
+			w.t.Errorf("it was switched off after %.1f days; want 5", days)
+		}
+		told, err := w.List(w.t.Context(), Filter{Kind: WebhookSwitchedOff}, Position{}, 10)
+		must(w.t, err)
+		if len(told) != 1 || !strings.Contains(told[0].Text, "dead.example") || strings.Contains(told[0].Text, "secret-path") {
+			w.t.Errorf("told %+v; want it once, and not the path", told)
+		}
+		before := attempts
+		w.raise(NearLimit, "later", nil)
+		if w.pass(d, time.Hour); attempts != before {
+			w.t.Errorf("%d attempts after it was switched off; want none", attempts-before)
+		}
+		after.DisabledAt = time.Time{}
+		must(w.t, w.UpdateWebhook(w.t.Context(), &after))
+		w.raise(NearLimit, "again", nil)
+		w.pass(d, time.Minute)
+		if after, err = w.Webhook(w.t.Context(), dead.ID); err != nil || !after.DisabledAt.IsZero() || attempts == before {
+			w.t.Errorf("switched on, it is %+v after %d attempts, %v; want it on, and tried", after, attempts-before, err)
+		}
+	})
+}
