@@ -85,7 +85,7 @@ func (u *Usage) flushActivity(ctx context.Context) error {
 	pending := u.activity.pending
 	u.activity.pending = make(map[origin]tally, len(pending))
 	u.mu.Unlock()
-	err := u.writeClients(ctx, pending)
+	err := u.writeClients(ctx, lastOf(pending))
 	if err == nil {
 		err = u.writeActivity(ctx, pending)
 	}
@@ -100,12 +100,17 @@ func (u *Usage) flushActivity(ctx context.Context) error {
 	return fmt.Errorf("write the activity of secrets: %w", err)
 }
 
-// writeClients writes the last use of each client, by which lists are sorted.
-func (u *Usage) writeClients(ctx context.Context, pending map[origin]tally) error {
+// lastOf is the last use of each client.
+func lastOf(pending map[origin]tally) map[string]int64 {
 	last := map[string]int64{}
 	for from, t := range pending {
 		last[from.clientID] = max(last[from.clientID], t.last)
 	}
+	return last
+}
+
+// writeClients writes the last use of each client, by which lists are sorted and unused ones found.
+func (u *Usage) writeClients(ctx context.Context, last map[string]int64) error {
 	for some := range slices.Chunk(slices.Sorted(maps.Keys(last)), useBatch) {
 		var args []any
 		for _, id := range some {

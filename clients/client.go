@@ -26,7 +26,11 @@ type Client struct {
 	Audiences     []string      // empty: the server's
 	TokenLifetime time.Duration // zero: the server's
 	SigningAlg    string        // empty: the server's
+	Plan          Plan
+	Limits        Limits // those of the plan
 	Disabled      bool
+	KeepUnused    bool      // it is not suspended, however long nobody uses it
+	SuspendedAt   time.Time // because nobody used it; zero: it is not
 	ExpiresAt     time.Time // zero: never
 	CreatedAt     time.Time
 	CreatedBy     string
@@ -58,6 +62,7 @@ const (
 	WrongSecret   Verdict = "wrong secret"
 	SecretExpired Verdict = "the secret has expired"
 	IsDisabled    Verdict = "the client is disabled"
+	IsSuspended   Verdict = "the client is suspended because it was not used"
 	HasExpired    Verdict = "the client has expired"
 )
 
@@ -89,6 +94,8 @@ func (c *Client) usable(now time.Time) Verdict {
 	switch {
 	case c.Disabled:
 		return IsDisabled
+	case !c.SuspendedAt.IsZero():
+		return IsSuspended
 	case !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt):
 		return HasExpired
 	}
@@ -137,6 +144,7 @@ func (c *Client) Normalize(rules Rules, before *Client) error {
 		v.Add("/signing_alg", "must be one of %q", rules.Algs)
 	}
 	c.checkAudiences(&v, rules.Audiences)
+	c.checkPlan(&v)
 	unchanged := before != nil && before.ExpiresAt.Equal(c.ExpiresAt)
 	if !c.ExpiresAt.IsZero() && !c.ExpiresAt.After(rules.Now) && !unchanged {
 		v.Add("/expires_at", "must be in the future")

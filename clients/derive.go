@@ -38,22 +38,25 @@ func (s *Store) derive(ctx context.Context, clientIDs ...string) error {
 
 // derivedColumns are what a token request needs to know of a client.
 const derivedColumns = `c.id, c.all_sections, c.audiences, c.token_lifetime, c.signing_alg, c.disabled,
-	c.expires_at, c.status_index, c.sections, c.permissions, c.secrets`
+	c.suspended_at, c.expires_at, c.status_index, c.plan, c.limits, c.sections, c.permissions, c.secrets`
 
 // scanDerived reads the derived columns of one client, and one more of the same row into extra.
 func scanDerived(row interface{ Scan(dest ...any) error }, extra any) (*Client, error) {
 	var c Client
 	var allSections bool
 	var lifetime int64
-	var expires database.Time
-	var held, permissions, secrets string
+	var suspended, expires database.Time
+	var limits, held, permissions, secrets string
 	err := row.Scan(&c.ID, &allSections, (*database.List)(&c.Audiences), &lifetime, &c.SigningAlg, &c.Disabled,
-		&expires, &c.StatusIndex, &held, &permissions, &secrets, extra)
+		&suspended, &expires, &c.StatusIndex, &c.Plan, &limits, &held, &permissions, &secrets, extra)
 	if err != nil {
 		return nil, fmt.Errorf("read a client: %w", err)
 	}
-	c.TokenLifetime, c.ExpiresAt = time.Duration(lifetime)*time.Second, expires.Time
+	c.TokenLifetime, c.SuspendedAt, c.ExpiresAt = time.Duration(lifetime)*time.Second, suspended.Time, expires.Time
 	c.Held = heldOf(allSections, held, permissions)
+	if c.Limits, err = parseLimits(c.Plan, limits); err != nil {
+		return nil, fmt.Errorf("read client %s: %w", c.ID, err)
+	}
 	for text := range strings.FieldsSeq(secrets) {
 		credential, err := parseDerived(text)
 		if err != nil {

@@ -23,6 +23,10 @@ import (
 // query. A request joins only a batch whose query has not been sent yet: joining one under way
 // could answer with a state from before the request began, and so let a revoked client through.
 type Lookup struct {
+	// Asked is told of each query: of how many clients, and how long it took. It may be nil; set it
+	// before the first call of Client.
+	Asked func(clients int, took time.Duration, err error)
+
 	db      *database.DB
 	catalog func(context.Context) (*sections.Catalog, error)
 	timeout time.Duration
@@ -149,7 +153,12 @@ func (l *Lookup) answer(b *batch) {
 	ctx, cancel := context.WithDeadline(context.Background(), b.begun.Add(l.timeout))
 	defer cancel()
 	var version int64
-	if b.clients, version, b.err = l.read(ctx, b.ids); b.err != nil {
+	asked := time.Now()
+	b.clients, version, b.err = l.read(ctx, b.ids)
+	if l.Asked != nil {
+		l.Asked(len(b.ids), time.Since(asked), b.err)
+	}
+	if b.err != nil {
 		return
 	}
 	if known := l.known.Load(); len(b.clients) == 0 || known != nil && known.Version() == version {

@@ -30,12 +30,14 @@ type Query struct {
 // A State is whether a client gets tokens, and if not, why.
 type State string
 
-// The states. A client that is disabled and has expired is disabled.
+// The states. A client that is disabled and has expired is disabled; one that is suspended and has
+// expired is suspended.
 const (
-	AnyState      State = ""
-	StateActive   State = "active"
-	StateDisabled State = "disabled"
-	StateExpired  State = "expired"
+	AnyState       State = ""
+	StateActive    State = "active"
+	StateDisabled  State = "disabled"
+	StateSuspended State = "suspended"
+	StateExpired   State = "expired"
 )
 
 // A Sort is by what a list of clients is in order; those that are equal in it are in order of
@@ -153,11 +155,13 @@ func (f *finder) filters() (conditions []string) {
 	}
 	switch f.State {
 	case StateActive:
-		conditions = append(conditions, "NOT s.disabled AND s.expires_at > "+f.arg(f.Now.Unix()))
+		conditions = append(conditions, "NOT s.disabled AND NOT s.suspended AND s.expires_at > "+f.arg(f.Now.Unix()))
 	case StateDisabled:
 		conditions = append(conditions, "s.disabled")
+	case StateSuspended:
+		conditions = append(conditions, "NOT s.disabled AND s.suspended")
 	case StateExpired:
-		conditions = append(conditions, "NOT s.disabled AND s.expires_at <= "+f.arg(f.Now.Unix()))
+		conditions = append(conditions, "NOT s.disabled AND NOT s.suspended AND s.expires_at <= "+f.arg(f.Now.Unix()))
 	}
 	return conditions
 }

@@ -38,6 +38,10 @@ func variety(t *testing.T, db *database.DB, store *Store, n int) (all []*Client)
 			c.LastUsedAt = at(10 + 10*random.IntN(4))
 			usage.Record(c.ID, c.Credentials[0].ID, "192.0.2.1", c.LastUsedAt)
 		}
+		if random.IntN(5) == 0 {
+			c.SuspendedAt = at(1500)
+			must(t, store.Suspend(t.Context(), c.ID, c.SuspendedAt))
+		}
 		all = append(all, c)
 	}
 	must(t, usage.Flush(t.Context()))
@@ -56,6 +60,8 @@ func (q Query) matches(c *Client) bool {
 	switch c.usable(q.Now) {
 	case IsDisabled:
 		state = StateDisabled
+	case IsSuspended:
+		state = StateSuspended
 	case HasExpired:
 		state = StateExpired
 	}
@@ -101,7 +107,7 @@ func TestSearch(t *testing.T) {
 				Permissions:   rapid.SampledFrom(permissions).Draw(r, "permissions"),
 				ExpiresBefore: rapid.SampledFrom(moments).Draw(r, "expires before"),
 				UnusedSince:   rapid.SampledFrom(moments).Draw(r, "unused since"),
-				State:         rapid.SampledFrom([]State{AnyState, AnyState, StateActive, StateDisabled, StateExpired}).Draw(r, "state"),
+				State:         rapid.SampledFrom([]State{AnyState, AnyState, StateActive, StateDisabled, StateSuspended, StateExpired}).Draw(r, "state"),
 				Now:           at(2000),
 				Sort:          rapid.SampledFrom([]Sort{"", ByAge, ByName, ByLastUse, ByExpiry}).Draw(r, "sort"),
 				Descending:    rapid.Bool().Draw(r, "descending"),

@@ -62,6 +62,9 @@ func NewSecret() Secret {
 	return Secret{&text}
 }
 
+// SecretOf is a text that may be a secret, so that it is printed no more than one is.
+func SecretOf(text string) Secret { return Secret{&text} }
+
 func checksum(body string) string {
 	return base62(big.NewInt(int64(crc32.ChecksumIEEE([]byte(body)))), checksumDigits)
 }

@@ -50,6 +50,9 @@ func (q Query) starts() (all []start) {
 	if q.State == StateDisabled {
 		all = append(all, (*finder).startDisabled)
 	}
+	if q.State == StateSuspended {
+		all = append(all, (*finder).startSuspended)
+	}
 	return all
 }
 
@@ -84,6 +87,10 @@ func (f *finder) startOld() string {
 }
 
 func (f *finder) startDisabled() string { return `SELECT client_id FROM client_search WHERE disabled` }
+
+func (f *finder) startSuspended() string {
+	return `SELECT client_id FROM client_search WHERE suspended`
+}
 
 func (f *finder) startText() string {
 	return `SELECT s.client_id FROM client_search s WHERE ` + f.mayContain()

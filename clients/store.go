@@ -27,7 +27,7 @@ func NewStore(db *database.DB) *Store { return &Store{db: db} }
 
 // columns are all of a client's, in one row.
 const columns = `c.id, c.name, c.description, c.all_sections, c.audiences, c.token_lifetime,
-	c.signing_alg, c.disabled, c.expires_at, c.created_at, c.created_by, c.status_index,
+	c.signing_alg, c.plan, c.limits, c.disabled, c.keep_unused, c.suspended_at, c.expires_at, c.created_at, c.created_by, c.status_index,
 	(SELECT COALESCE(max(last_used_at), 0) FROM secret_uses WHERE client_id = c.id),
 	(SELECT string_agg(section_id, ' ') FROM client_sections WHERE client_id = c.id),
 	(SELECT string_agg(target || ':' || action, ' ') FROM client_permissions WHERE client_id = c.id),
@@ -40,18 +40,22 @@ func scan(row interface{ Scan(dest ...any) error }) (*Client, error) {
 	var c Client
 	var allSections bool
 	var lifetime int64
-	var expires, created, used database.Time
+	var suspended, expires, created, used database.Time
+	var limits string
 	var held, permissions, secrets sql.NullString
 	err := row.Scan(
 		&c.ID, &c.Name, &c.Description, &allSections, (*database.List)(&c.Audiences), &lifetime,
-		&c.SigningAlg, &c.Disabled, &expires, &created, &c.CreatedBy, &c.StatusIndex, &used,
+		&c.SigningAlg, &c.Plan, &limits, &c.Disabled, &c.KeepUnused, &suspended, &expires, &created, &c.CreatedBy, &c.StatusIndex, &used,
 		&held, &permissions, &secrets)
 	if err != nil {
 		return nil, fmt.Errorf("read a client: %w", err)
 	}
 	c.TokenLifetime = time.Duration(lifetime) * time.Second
-	c.ExpiresAt, c.CreatedAt, c.LastUsedAt = expires.Time, created.Time, used.Time
+	c.SuspendedAt, c.ExpiresAt, c.CreatedAt, c.LastUsedAt = suspended.Time, expires.Time, created.Time, used.Time
 	c.Held = heldOf(allSections, held.String, permissions.String)
+	if c.Limits, err = parseLimits(c.Plan, limits); err != nil {
+		return nil, fmt.Errorf("read client %s: %w", c.ID, err)
+	}
 	for text := range strings.FieldsSeq(secrets.String) {
 		credential, err := parseCredential(text)
 		if err != nil {
@@ -142,10 +146,11 @@ func (s *Store) Create(ctx context.Context, c *Client, now time.Time) (Secret, e
 		}
 		c.StatusIndex = position
 		_, err = s.db.Exec(ctx, `INSERT INTO clients (id, name, description, all_sections, audiences, token_lifetime,
-			signing_alg, disabled, expires_at, created_at, created_by, status_index)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			signing_alg, disabled, expires_at, created_at, created_by, status_index, plan, limits, keep_unused)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			c.ID, c.Name, c.Description, c.holdsAllSections(), database.List(c.Audiences), int64(c.TokenLifetime/time.Second),
-			c.SigningAlg, c.Disabled, database.At(c.ExpiresAt), database.At(c.CreatedAt), c.CreatedBy, c.StatusIndex)
+			c.SigningAlg, c.Disabled, database.At(c.ExpiresAt), database.At(c.CreatedAt), c.CreatedBy, c.StatusIndex,
+			string(c.Plan), c.storedLimits(), c.KeepUnused)
 		if err != nil {
 			return err
 		}
@@ -171,9 +176,9 @@ func (s *Store) Create(ctx context.Context, c *Client, now time.Time) (Secret, e
 func (s *Store) Update(ctx context.Context, c *Client) error {
 	return s.db.Transact(ctx, func(ctx context.Context) error {
 		n, err := s.db.Exec(ctx, `UPDATE clients SET name = $1, description = $2, all_sections = $3, audiences = $4,
-			token_lifetime = $5, signing_alg = $6, disabled = $7, expires_at = $8 WHERE id = $9`,
+			token_lifetime = $5, signing_alg = $6, disabled = $7, expires_at = $8, plan = $9, limits = $10, keep_unused = $11 WHERE id = $12`,
 			c.Name, c.Description, c.holdsAllSections(), database.List(c.Audiences), int64(c.TokenLifetime/time.Second),
-			c.SigningAlg, c.Disabled, database.At(c.ExpiresAt), c.ID)
+			c.SigningAlg, c.Disabled, database.At(c.ExpiresAt), string(c.Plan), c.storedLimits(), c.KeepUnused, c.ID)
 		if err == nil && n == 0 {
 			return ErrNotFound
 		}

@@ -17,13 +17,22 @@ import (
 
 // A Usage remembers when clients and their secrets were used and from where, and writes it to the
 // store now and then, so that a token costs no write: the last use of each secret once a second,
-// the rest every ten seconds. A crash loses what was not yet written.
+// the rest every ten seconds. A crash loses what was not yet written, but no client's only use of
+// a day.
 type Usage struct {
-	db  *database.DB
-	log *slog.Logger
+	// Written is told how long first uses of a day took to be written. It may be nil; set it before
+	// the first call of Use.
+	Written func(took time.Duration, err error)
+
+	db    *database.DB
+	log   *slog.Logger
+	today *today
+	first firstUses
+	wait  time.Duration // for the first use of a day to be written
 
 	mu       sync.Mutex
 	last     map[use]int64 // Unix seconds, not yet in the store
+	spent    []string      // batches of first uses that were all recorded
 	activity activity
 }
 
@@ -31,10 +40,11 @@ type use struct{ clientID, secretID string }
 
 // NewUsage returns a usage that writes to db.
 func NewUsage(db *database.DB, log *slog.Logger) *Usage {
-	return &Usage{db: db, log: log, last: map[use]int64{}, activity: newActivity()}
+	return &Usage{db: db, log: log, today: newToday(), wait: firstUseTimeout, last: map[use]int64{}, activity: newActivity()}
 }
 
-// Record notes that a token was given for the secret of the client, to the given address.
+// Record notes that a token was given for the secret of the client, to the given address. It does
+// not wait for the store; [Usage.Use] does where it must.
 func (u *Usage) Record(clientID, secretID, address string, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -48,6 +58,9 @@ const activityEvery = 10
 
 // Run writes now and then until ctx ends, and then what is left.
 func (u *Usage) Run(ctx context.Context) error {
+	if err := inTime(ctx, func(ctx context.Context) error { return u.carryOver(ctx, time.Now()) }); err != nil && ctx.Err() == nil {
+		u.log.WarnContext(ctx, "first uses of an earlier process not carried over, trying again in a minute", "err", err)
+	}
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for second := 1; ; second++ {
@@ -83,7 +96,20 @@ func inTime(ctx context.Context, flush func(context.Context) error) error {
 
 // Flush writes what is not yet in the store. What cannot be written is kept for the next time.
 func (u *Usage) Flush(ctx context.Context) error {
-	return errors.Join(u.flushLast(ctx), u.flushActivity(ctx))
+	u.mu.Lock()
+	spent := u.spent
+	u.spent = nil
+	u.mu.Unlock()
+	err := errors.Join(u.flushLast(ctx), u.flushActivity(ctx))
+	if err == nil {
+		err = u.forget(ctx, spent)
+	}
+	if err != nil {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.spent = append(u.spent, spent...)
+	}
+	return err
 }
 
 func (u *Usage) flushLast(ctx context.Context) error {
@@ -124,5 +150,6 @@ func (u *Usage) writeLast(ctx context.Context, last map[use]int64) error {
 }
 
 // useBatch is how many rows one statement writes. Each statement is right by itself, and its rows
-// are in order, so that two servers do not wait for each other in a circle.
-const useBatch = 256
+// are in order, so that two servers do not wait for each other in a circle. SQLite finds the place
+// of each argument by going through all of them, so that larger ones cost more.
+const useBatch = 64

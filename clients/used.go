@@ -100,23 +100,3 @@ func (s *Store) purgeUses(ctx context.Context, now time.Time) error {
 	}
 	return nil
 }
-
-// Hours returns how many tokens a client got in each hour since the one of the given time, at most
-// two days ago, by the hour as Unix time / 3600. Hours without any are not there.
-func (s *Store) Hours(ctx context.Context, clientID string, since time.Time) (map[int64]int64, error) {
-	rows, err := s.db.Query(ctx, `SELECT hour, CAST(sum(uses) AS BIGINT) FROM secret_activity
-		WHERE client_id = $1 AND hour >= $2 GROUP BY hour`, clientID, since.Unix()/secondsOfAnHour)
-	if err != nil {
-		return nil, fmt.Errorf("read the usage of client %s: %w", clientID, err)
-	}
-	defer rows.Close()
-	hours := map[int64]int64{}
-	for rows.Next() {
-		var hour, uses int64
-		if err := rows.Scan(&hour, &uses); err != nil {
-			return nil, fmt.Errorf("read the usage of client %s: %w", clientID, err)
-		}
-		hours[hour] = uses
-	}
-	return hours, rows.Err()
-}

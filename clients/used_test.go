@@ -165,7 +165,7 @@ func TestActivityIsWrittenOnce(t *testing.T) {
 	for i := range useBatch {
 		u.Record(fmt.Sprintf("client %03d", i), "secret", "192.0.2.1", noon)
 	}
-	exec(`CREATE TRIGGER full BEFORE INSERT ON secret_activity WHEN NEW.client_id = 'client 200' BEGIN SELECT RAISE(ABORT, 'full'); END`)
+	exec(`CREATE TRIGGER full BEFORE INSERT ON secret_activity WHEN NEW.client_id = 'client 050' BEGIN SELECT RAISE(ABORT, 'full'); END`)
 	if err := u.Flush(t.Context()); err == nil {
 		t.Error("Flush to a full disk = nil")
 	}
