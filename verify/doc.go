@@ -62,6 +62,12 @@
 // [WithIntrospection] asks the issuer about each token and remembers what it
 // said for as long as you allow.
 //
+// # Reports
+//
+// With [WithReports] the issuer is told, once a minute, what its tokens are used for: so an
+// admin sees where each client was refused, and what it holds and does not use. It costs
+// requests less than a tenth of a microsecond, and never makes them wait or fail.
+//
 // # What is told
 //
 // Refusals are told to the log at level Debug with their reason, and if the issuer made

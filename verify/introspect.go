@@ -34,9 +34,7 @@ var errClosed = errors.New("the verifier is closed")
 func WithIntrospection(clientID, clientSecret string, maxAge time.Duration) Option {
 	return func(v *Verifier) {
 		v.introspection = &introspection{
-			// In a closure the secret cannot be printed with the Verifier. RFC 6749 §2.3.1:
-			// both halves are form-encoded first.
-			authorize: func(r *http.Request) { r.SetBasicAuth(url.QueryEscape(clientID), url.QueryEscape(clientSecret)) },
+			authorize: basic(clientID, clientSecret),
 			named:     clientID != "" && clientSecret != "",
 			maxAge:    maxAge,
 		}

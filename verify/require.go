@@ -59,9 +59,15 @@ func (v *Verifier) RequireFor(needed func(*http.Request) []Scope) func(http.Hand
 				return
 			}
 			r = r.WithContext(NewContext(r.Context(), t))
-			if lacking := t.lacking(needed(r)); len(lacking) > 0 {
+			scopes := needed(r)
+			if lacking := t.lacking(scopes); len(lacking) > 0 {
 				v.Forbid(w, r, lacking...)
 				return
+			}
+			if v.reports.unrouted(r) {
+				defer v.reports.allowed(r, t, scopes)
+			} else {
+				v.reports.allowed(r, t, scopes)
 			}
 			next.ServeHTTP(w, r)
 		})
@@ -75,6 +81,7 @@ func (v *Verifier) Forbid(w http.ResponseWriter, r *http.Request, lacking ...Sco
 	o := insufficient(t, lacking)
 	o.Method, o.Path = r.Method, r.URL.Path
 	v.observe(r.Context(), o)
+	v.reports.refused(r, o, lacking)
 	v.challenge(w, http.StatusForbidden, insufficientScope(lacking))
 }
 
@@ -84,10 +91,12 @@ func (v *Verifier) Forbid(w http.ResponseWriter, r *http.Request, lacking ...Sco
 func (v *Verifier) Permit(ctx context.Context, t *Token, scopes ...Scope) error {
 	lacking := t.lacking(scopes)
 	if len(lacking) == 0 {
+		v.reports.allowed(nil, t, scopes)
 		return nil
 	}
 	o := insufficient(t, lacking)
 	v.observe(ctx, o)
+	v.reports.refused(nil, o, lacking)
 	return o.Err
 }
 
@@ -114,6 +123,7 @@ func (v *Verifier) authenticate(r *http.Request) (*Token, error) {
 	o := v.judge(r.Context(), raw)
 	o.Method, o.Path = r.Method, r.URL.Path
 	v.observe(r.Context(), o)
+	v.reports.refused(r, o, nil)
 	return o.answer()
 }
 

@@ -46,7 +46,7 @@ func (s Scope) String() string { return s.value }
 func (t *Token) lacking(scopes []Scope) []Scope {
 	var lacking []Scope
 	for _, s := range scopes {
-		if !t.Holds(s) {
+		if !s.coveredBy(t.Scope) {
 			lacking = append(lacking, s)
 		}
 	}
@@ -64,13 +64,18 @@ func values(scopes []Scope) string {
 	return strings.Join(values, " ")
 }
 
-func (s Scope) coveredBy(scope string) bool {
-	for value := range strings.SplitSeq(scope, " ") {
+func (s Scope) coveredBy(scope string) bool { return s.coveredAs(scope) != "" }
+
+// coveredAs returns the first value of a token's scope that covers s, "" if none does.
+func (s Scope) coveredAs(scope string) string {
+	for scope != "" {
+		var value string
+		value, scope, _ = strings.Cut(scope, " ")
 		if value != "" && (value == s.value || value == s.wildcard) {
-			return true
+			return value
 		}
 	}
-	return false
+	return ""
 }
 
 var (

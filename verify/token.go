@@ -20,6 +20,7 @@ type Token struct {
 	notBefore time.Time
 	bound     bool
 	status    place // in a status list; the zero value if it has none
+	reports   *reports
 }
 
 // Allows says whether the token lets its client do action through keyspace inside
@@ -29,7 +30,13 @@ func (t *Token) Allows(section, keyspace, action string) bool {
 }
 
 // Holds says whether the token's scope covers s.
-func (t *Token) Holds(s Scope) bool { return s.coveredBy(t.Scope) }
+func (t *Token) Holds(s Scope) bool {
+	if !s.coveredBy(t.Scope) {
+		return false
+	}
+	t.reports.held(t, s)
+	return true
+}
 
 type contextKey struct{}
 

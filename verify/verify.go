@@ -25,6 +25,7 @@ type Verifier struct {
 
 	statuses      *statuses
 	introspection *introspection // nil if the issuer is not asked
+	reports       *reports       // nil if the issuer is told nothing
 	outage        Outage
 
 	resource    *Resource // nil if it does not describe itself
@@ -77,13 +78,18 @@ func New(issuer, audience string, options ...Option) (*Verifier, error) {
 	if v.introspection != nil {
 		v.introspection.source, v.introspection.log = v.source, v.log
 	}
+	if v.reports != nil {
+		v.reports.source, v.reports.log, v.reports.audience = v.source, v.log, v.audience
+	}
 	return v, nil
 }
 
-// Close ends all that the Verifier does in the background and waits for it. The
+// Close sends what is left to report, for 5 seconds at most, ends all that the Verifier
+// does in the background, and waits for it. The
 // Verifier then goes on with the keys and the status lists that it has, until
 // they are too old; introspection says [ErrUnavailable].
 func (v *Verifier) Close() {
+	v.reports.close()
 	v.statuses.close()
 	if v.introspection != nil {
 		v.introspection.close()
@@ -97,6 +103,7 @@ func (v *Verifier) Close() {
 func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
 	o := v.judge(ctx, token)
 	v.observe(ctx, o)
+	v.reports.refused(nil, o, nil)
 	return o.answer()
 }
 
@@ -108,6 +115,9 @@ func (v *Verifier) judge(ctx context.Context, token string) Outcome {
 	}
 	if err == nil {
 		err = v.standing(ctx, t, token)
+	}
+	if t != nil {
+		t.reports = v.reports
 	}
 	return Outcome{Result: result(err), Err: err, Token: t, KeyID: kid}
 }
@@ -175,9 +185,12 @@ func (v *Verifier) validate() error {
 		return errors.New("the issuer must be https: whoever can change its keys on the way makes tokens")
 	}
 	if v.introspection != nil {
-		return v.introspection.validate(u)
+		err = v.introspection.validate(u)
 	}
-	return nil
+	if v.reports != nil {
+		err = cmp.Or(err, v.reports.validate(u))
+	}
+	return err
 }
 
 // unquotable says whether r cannot stand in a quoted string of a challenge (RFC 6750 §3).
