@@ -41,6 +41,7 @@ var groups = []struct {
 	{"S", "Revocation (RFC 7009)", 12},
 	{"U", "Status lists (Token Status List draft-20)", 17},
 	{"ZC", "Problem details of the admin API (RFC 9457)", 8},
+	{"ZD", "RateLimit fields (draft-ietf-httpapi-ratelimit-headers-11)", 10},
 	{"ZE", "HTTP hygiene", 12},
 	{"ZF", "Admin API", 15},
 	{"X", "Attacks", 0},
@@ -58,7 +59,6 @@ var notYet = []string{
 	"V (private_key_jwt), W (mutual TLS), X-01 to X-23 (DPoP), Y (attestation), Z (SPIFFE, federated credentials): not built; clients authenticate with secrets",
 	"ZA (MCP): what its client needs to start is in L; the rest needs V",
 	"ZB (dynamic registration): not built; clients are made by an admin",
-	"ZD (RateLimit fields): not built yet",
 	"the attacks that are left out: on assertions, registered keys and other tenants (X-013 to X-016, X-022, X-025, X-028 to X-035), none of which there are",
 }
 

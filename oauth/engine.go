@@ -11,6 +11,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4/manage"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/limits"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
 )
@@ -36,12 +37,14 @@ func newEngine(h *Handler) engine {
 // gathers what the handler wants to know in the end.
 type attempt struct {
 	*tokenRequest
-	now     time.Time       // before the client is read
-	client  *clients.Client // nil: not looked up yet
-	catalog *sections.Catalog
-	verdict clients.Verdict
-	secret  string // the id of the client's secret that was right
-	grant   tokens.Grant
+	now      time.Time       // before the client is read
+	address  string          // from where
+	standing limits.Verdict  // of the client with its limits
+	client   *clients.Client // nil: not looked up yet
+	catalog  *sections.Catalog
+	verdict  clients.Verdict
+	secret   string // the id of the client's secret that was right
+	grant    tokens.Grant
 }
 
 type attemptKey struct{}
@@ -70,6 +73,9 @@ type clientStore struct{ h *Handler }
 // that a stranger cannot tell which ids exist.
 func (s clientStore) GetByID(ctx context.Context, id string) (oauth2.ClientInfo, error) {
 	a := attemptOf(ctx)
+	if wait := s.h.Failures.Wait(id, a.address, a.now); wait > 0 {
+		return nil, heldOff(wait)
+	}
 	client, catalog, err := s.h.Clients.Client(ctx, id)
 	if err != nil {
 		return nil, &Error{Code: TemporarilyUnavailable, Description: "the store does not answer; try again soon", Cause: err}
@@ -99,12 +105,16 @@ type generator struct{ h *Handler }
 
 // Token is called once the client is authenticated: the first moment at which its scope and its
 // audience may be talked about.
-func (g generator) Token(_ context.Context, basic *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
+func (g generator) Token(ctx context.Context, basic *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
 	a := basic.Client.(account).attempt
+	if err := g.h.count(ctx, a); err != nil {
+		return "", "", err
+	}
 	audience, own, err := g.h.audience(a.client, a.resource)
 	if err != nil {
 		return "", "", err
 	}
+	a.grant.Audience = audience // if no scope is granted, the refusal names it
 	scope, err := sections.Grant(a.catalog, a.client.Held, a.scope, own)
 	if refusal, ok := errors.AsType[*sections.Refusal](err); ok {
 		return "", "", invalidScope(refusal, a.scope)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/wardkey/wardkey/internal/refusals"
@@ -26,6 +27,7 @@ const (
 	InvalidTarget          Code = "invalid_target"          // RFC 8707 §2
 	TemporarilyUnavailable Code = "temporarily_unavailable" // RFC 6749 §4.1.2.1
 	ServerError            Code = "server_error"            // RFC 6749 §4.1.2.1
+	TooManyRequests        Code = "too_many_requests"       // of no RFC (docs/decisions/0020)
 	NotFound               Code = "not_found"               // of no RFC
 )
 
@@ -43,6 +45,7 @@ var outcomes = map[Code]struct {
 	InvalidTarget:          {http.StatusBadRequest, "Invalid target", refusals.AudienceUnknown},
 	TemporarilyUnavailable: {http.StatusServiceUnavailable, "Temporarily unavailable", ""},
 	ServerError:            {http.StatusInternalServerError, "Server error", ""},
+	TooManyRequests:        {http.StatusTooManyRequests, "Too many requests", refusals.RateLimited},
 	NotFound:               {http.StatusNotFound, "Not found", ""},
 }
 
@@ -52,6 +55,7 @@ type Error struct {
 	Description string
 	Status      int   // zero: the one that goes with Code
 	Cause       error // for the log: why in truth; nil if Description says it all
+	Wait        int64 // seconds until it is worth to try again, with TooManyRequests
 
 	// Reason and Detail are for the admin who asks why a token request was refused. No Reason: the
 	// one that goes with Code, and Description is the detail.
@@ -110,6 +114,8 @@ func writeError(w http.ResponseWriter, r *http.Request, e *Error, errorID string
 		w.Header().Set("WWW-Authenticate", challenge)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", strconv.FormatInt(e.Wait, 10))
 	}
 	description := legal(e.Description)
 	writeJSON(w, status, errorBody{

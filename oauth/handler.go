@@ -10,6 +10,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/limits"
 	"github.com/wardkey/wardkey/internal/refusals"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
@@ -33,18 +34,31 @@ type Handler struct {
 	StatusLists   *tokens.StatusLists
 	RevokedTokens tokens.RevokedTokens
 
-	// Used is told of each token: for which client, with which of its secrets, from where and when.
-	Used func(clientID, secretID, address string, at time.Time)
+	// Used is told of each token before it is answered. After an error it is not.
+	Used func(context.Context, Use) error
 	// Refused is told of each token request that was refused, and gives the error_id for its
 	// answer. It may be nil.
 	Refused func(refusals.Refusal) (errorID string)
 	// Fetched is told of each party that has the JWKS with the entity tag: what it calls itself, from
 	// where and when. It may be nil.
 	Fetched func(userAgent, address, etag string, at time.Time)
+	// Limits, Failures and Habits are of those who ask for tokens. Each may be nil.
+	Limits   *limits.Limiter
+	Failures *limits.Failures
+	Habits   *limits.Habits
 	// Ping says whether the store answers.
 	Ping func(context.Context) error
 
 	engine engine
+}
+
+// A Use is what there is to know of a token that a client got.
+type Use struct {
+	ClientID string
+	SecretID string
+	Audience []string
+	Address  string // from where it was asked for
+	At       time.Time
 }
 
 // Register adds the endpoints to the router. An issuer with a path has them below that path, and

@@ -85,7 +85,7 @@ func (h *Handler) introspectionJWT(w http.ResponseWriter, r *http.Request, a *at
 // does not matter here: there is one kind.
 func (h *Handler) aboutToken(w http.ResponseWriter, r *http.Request) (a *attempt, token string, err error) {
 	form, err := parseBody(w, r, onceAboutToken, maxBodyAboutToken)
-	a = &attempt{tokenRequest: &tokenRequest{clientID: claimedID(r, form)}, now: time.Now()}
+	a = &attempt{tokenRequest: &tokenRequest{clientID: claimedID(r, form)}, now: time.Now(), address: request.Address(r)}
 	if err != nil {
 		return a, "", err
 	}
@@ -119,6 +119,7 @@ func (h *Handler) authenticate(r *http.Request, form url.Values, a *attempt) (er
 	if !(account{a}).VerifyPassword(a.clientSecret) {
 		return unauthenticated(a)
 	}
+	h.Failures.Succeeded(a.clientID, a.address, a.now)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -8,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wardkey/wardkey/clients"
 )
@@ -103,7 +103,7 @@ func TestNothingSecretIsKept(t *testing.T) {
 		send("/oauth/token?client_secret="+c.secret, form, "", grant)
 		send("/oauth/nothing?client_secret="+c.secret, c.secret, c.basic(), name)
 	}
-	w.oauth.Used = func(string, string, string, time.Time) { panic("out of order") }
+	w.oauth.Used = func(context.Context, Use) error { panic("out of order") }
 	send("/oauth/token", form, w.clients["billing"].basic(), grant)
 	w.must(w.refused.Flush(t.Context()))
 	if len(secret) < 40 {

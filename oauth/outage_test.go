@@ -120,7 +120,7 @@ func TestUnconfirmedKeys(t *testing.T) {
 // TestPanic holds that a failure of the program tells nothing to the client and all to the log.
 func TestPanic(t *testing.T) {
 	w := newWorld(t)
-	w.oauth.Used = func(string, string, string, time.Time) { panic("something private") }
+	w.oauth.Used = func(context.Context, Use) error { panic("something private") }
 	answer := w.ask(w.clients["billing"].basic())
 	status(t, answer, 500)
 	body, err := decode[errorBody](answer)

@@ -21,8 +21,15 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, a *attempt, err
 		errorID = h.Refused(a.refusal(e, request.Address(r)))
 	}
 	if a.client != nil && e.Code == InvalidClient {
+		// Who is looked at, because he was let in before, is not told so.
+		if wait := h.Failures.Failed(a.clientID, a.address, a.now); wait > 0 {
+			e = heldOff(wait)
+		}
+		steady(r.Context(), a.now)
+	} else if a.client == nil && e.Code == TooManyRequests {
 		steady(r.Context(), a.now)
 	}
+	tell(w.Header(), a)
 	writeError(w, r, e, errorID)
 }
 
@@ -63,6 +70,8 @@ func (a *attempt) reason() (reason refusals.Cause, detail string) {
 		return refusals.ClientDisabled, ""
 	case clients.HasExpired:
 		return refusals.ClientExpired, ""
+	case clients.IsSuspended:
+		return refusals.ClientSuspended, ""
 	case clients.UnknownClient:
 		if clients.FormOf(a.clientID) == clients.Blanks {
 			return refusals.UnknownClient, refusals.Blanks
@@ -99,5 +108,5 @@ func (a *attempt) refusal(e *Error, address string) refusals.Refusal {
 	if reason == "" {
 		reason, detail = outcomes[e.Code].reason, e.Description
 	}
-	return refusals.Refusal{ClientID: a.clientID, Known: a.known(), Cause: reason, Detail: detail, Address: address, At: a.now}
+	return refusals.Refusal{ClientID: a.clientID, Known: a.known(), Cause: reason, Detail: detail, Audience: a.grant.Audience, Address: address, At: a.now}
 }

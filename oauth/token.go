@@ -23,7 +23,7 @@ type tokenBody struct {
 func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 	req, err := parseToken(w, r)
 	now := time.Now() // before the client is read: a token is dated no later than what allowed it
-	a := &attempt{tokenRequest: req, now: now}
+	a := &attempt{tokenRequest: req, now: now, address: request.Address(r)}
 	if err != nil {
 		h.refuse(w, r, a, err)
 		return
@@ -36,7 +36,13 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, a, err)
 		return
 	}
-	h.Used(a.client.ID, a.secret, request.Address(r), now)
+	use := Use{ClientID: a.client.ID, SecretID: a.secret, Audience: a.grant.Audience, Address: request.Address(r), At: now}
+	if err := h.Used(r.Context(), use); err != nil {
+		h.refuse(w, r, a, &Error{Code: TemporarilyUnavailable, Description: "the store does not answer; try again soon", Cause: err})
+		return
+	}
+	h.given(r, a)
+	tell(w.Header(), a)
 	writeJSON(w, http.StatusOK, tokenBody{
 		AccessToken: accessToken, TokenType: "Bearer",
 		ExpiresIn: int64(a.grant.Lifetime / time.Second), Scope: a.grant.Scope,

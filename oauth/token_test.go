@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http/httptest"
@@ -171,11 +172,12 @@ func TestUse(t *testing.T) {
 	w := newWorld(t)
 	billing := w.clients["billing"]
 	var used []string
-	w.oauth.Used = func(clientID, secretID, address string, at time.Time) {
-		if time.Since(at) > time.Minute || address != "192.0.2.1" {
-			t.Errorf("used at %v from %s", at, address)
+	w.oauth.Used = func(_ context.Context, u Use) error {
+		if time.Since(u.At) > time.Minute || u.Address != "192.0.2.1" || !slices.Equal(u.Audience, []string{"https://api.example"}) {
+			t.Errorf("used as %+v", u)
 		}
-		used = append(used, clientID+" "+secretID)
+		used = append(used, u.ClientID+" "+u.SecretID)
+		return nil
 	}
 	added, second, err := w.store.AddSecret(t.Context(), billing.ID, time.Time{}, nil, time.Now())
 	w.must(err)
@@ -187,6 +189,17 @@ func TestUse(t *testing.T) {
 	want := []string{billing.ID + " " + billing.Credentials[0].ID, billing.ID + " " + added.ID}
 	if !slices.Equal(used, want) {
 		t.Errorf("used were %q, want %q", used, want)
+	}
+}
+
+// TestUseNotWritten holds that no token is given whose use could not be written.
+func TestUseNotWritten(t *testing.T) {
+	w := newWorld(t)
+	w.oauth.Used = func(context.Context, Use) error { return errors.New("the disk is on fire") }
+	answer := w.ask(w.clients["billing"].basic())
+	unavailable(t, answer, "the store does not answer; try again soon")
+	if text := answer.Body.String(); strings.Contains(text, "fire") || strings.Contains(text, "access_token") {
+		t.Errorf("the answer tells too much: %s", text)
 	}
 }
 

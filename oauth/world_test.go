@@ -19,6 +19,7 @@ import (
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/databasetest"
+	"github.com/wardkey/wardkey/internal/limits"
 	"github.com/wardkey/wardkey/internal/refusals"
 	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/sections"
@@ -92,7 +93,8 @@ func (w *world) serve(issuer string) {
 		AudienceAlgs:  map[string]tokens.Alg{"https://old.example/v1?tenant=1": tokens.RS256, "urn:example:tv": tokens.EdDSA},
 		StatusLists:   &tokens.StatusLists{DB: w.db, Issuer: &tokens.Issuer{URL: issuer, Keys: w.keys}, Alg: tokens.ES256, TTL: 10 * time.Second, Log: slog.New(slog.DiscardHandler)},
 		RevokedTokens: tokens.RevokedTokens{DB: w.db},
-		Used:          func(string, string, string, time.Time) {},
+		Used:          func(context.Context, Use) error { return nil },
+		Limits:        &limits.Limiter{DB: w.db, Log: slog.New(slog.DiscardHandler), Mode: limits.Enforce, Timeout: storeTimeout},
 		Ping:          w.db.Ping,
 	}
 	w.must(w.oauth.StatusLists.Refresh(w.t.Context()))
@@ -151,6 +153,10 @@ func (w *world) fill(ctx context.Context) error {
 		{name: "stale", sections: "nordic", permissions: "email:read"}, // its secret has expired
 		{name: "inspector", permissions: "wardkey:introspect"},
 		{name: "files-api", permissions: "wardkey:introspect", edit: func(c *clients.Client) { c.Audiences = []string{"https://files.example"} }},
+		{name: "metered", sections: "nordic", permissions: "email:read", edit: func(c *clients.Client) {
+			c.Plan, c.Limits = clients.Enterprise, clients.Limits{PerMinute: 6, Burst: 2, PerDay: 100}
+		}},
+		{name: "pro", sections: "nordic", permissions: "email:read", edit: func(c *clients.Client) { c.Plan = clients.Pro }},
 	} {
 		w.client(ctx, int64(i), c.name, c.sections, c.permissions, c.edit)
 	}

@@ -61,6 +61,10 @@ type Keys struct {
 	// error; the keys are oldest first. It may be nil.
 	Changed func(ctx context.Context, before, after []*Key) error
 
+	// MayRotate says whether this server is the one that makes a successor when a key has grown
+	// old, so that not all of them make keys of which one is taken. Nil: it is.
+	MayRotate func() bool
+
 	ring atomic.Pointer[ring]
 }
 
@@ -299,6 +303,9 @@ func (k *Keys) tick(ctx context.Context, now time.Time) error {
 	}
 	_, err := k.change(ctx, func(keys []*Key, now time.Time) ([]*Key, error) {
 		keys = k.Schedule.advance(keys, now)
+		if k.MayRotate != nil && !k.MayRotate() {
+			return keys, nil
+		}
 		for _, alg := range k.Schedule.aging(keys, now) {
 			var err error
 			if keys, err = k.add(keys, alg, now, now.Add(k.Schedule.Publish)); err != nil {

@@ -151,6 +151,13 @@ func (l *StatusLists) Refresh(ctx context.Context) error {
 	return nil
 }
 
+// Confirmed is when the lists were found to be as the store has them; the zero time for never.
+func (l *StatusLists) Confirmed() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.confirmed
+}
+
 // forget drops all lists, and returns the version of none.
 func (l *StatusLists) forget() int64 {
 	l.mu.Lock()

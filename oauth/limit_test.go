@@ -1,0 +1,203 @@
+package oauth
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/limits"
+	"github.com/wardkey/wardkey/internal/refusals"
+)
+
+// from sends a token request from an address.
+func (w *world) from(address, authorization string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/oauth/token", strings.NewReader(url.Values{"grant_type": {"client_credentials"}}.Encode()))
+	r.Header.Set("Content-Type", formType)
+	r.Header.Set("Authorization", authorization)
+	r.Header.Set("User-Agent", "curl/8.5")
+	r.RemoteAddr = address + ":1234"
+	return w.do(r)
+}
+
+// TestFailuresAreLimited holds that who fails again and again is held off where he is, and nobody
+// else: not the client anywhere else, and not where it got a token before.
+func TestFailuresAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.tally()
+		w.oauth.Failures = limits.NewFailures(50) // 10 for each client id
+		billing, crm, wide := w.clients["billing"], w.clients["crm"], w.clients["wide"]
+		wrong := basic(billing.ID, clients.NewSecret().Reveal())
+		status(t, w.from("192.0.2.9", billing.basic()), 200)
+		for _, address := range []string{"192.0.2.1", "192.0.2.9"} {
+			for range 10 {
+				status(t, w.from(address, wrong), 401)
+			}
+			status(t, w.from(address, wrong), 429)
+		}
+		for _, tt := range []struct {
+			what, address, authorization string
+			want                         int
+		}{
+			{"it is held off here", "192.0.2.1", billing.basic(), 429},
+			{"and not elsewhere", "192.0.2.2", billing.basic(), 200},
+			{"nor where it got a token before", "192.0.2.9", billing.basic(), 200},
+			{"others behind the address are not", "192.0.2.1", crm.basic(), 200},
+		} {
+			if got := w.from(tt.address, tt.authorization); got.Code != tt.want {
+				t.Errorf("%s: %d, want %d: %s", tt.what, got.Code, tt.want, got.Body)
+			}
+		}
+		for i := range 40 {
+			status(t, w.from("192.0.2.1", basic(fmt.Sprint("guess", i), "x")), 401)
+		}
+		status(t, w.from("192.0.2.1", wide.basic()), 429)
+		status(t, w.from("192.0.2.1", crm.basic()), 200)
+		status(t, w.aboutFrom("192.0.2.1", wide.basic()), 429)
+		time.Sleep(2 * time.Second)
+		status(t, w.from("192.0.2.1", wide.basic()), 200)
+	})
+}
+
+// aboutFrom asks for introspection from an address.
+func (w *world) aboutFrom(address, authorization string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/oauth/introspect", strings.NewReader("token=x"))
+	r.Header.Set("Content-Type", formType)
+	r.Header.Set("Authorization", authorization)
+	r.RemoteAddr = address + ":1234"
+	return w.do(r)
+}
+
+// TestFailuresTellNothing holds that who is held off learns nothing of the client: known, unknown,
+// and let in before with a wrong secret now are one answer at one time.
+func TestFailuresTellNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.tally()
+		w.oauth.Failures = limits.NewFailures(10)
+		secret := clients.NewSecret().Reveal()
+		status(t, w.from("192.0.2.1", w.clients["pro"].basic()), 200)
+		for i := range 10 {
+			status(t, w.from("192.0.2.1", basic(fmt.Sprint("guess", i), "x")), 401)
+		}
+		var first string
+		for _, name := range []string{"billing", "pro", "disabled", "deleted", "unknown"} {
+			id := "7d9cb5c1-6f3c-4f7e-9d0e-0b4d8d6a1c11"
+			if c := w.clients[name]; c != nil {
+				id = c.ID
+			}
+			began := time.Now()
+			answer := w.from("192.0.2.1", basic(id, secret))
+			got := fmt.Sprintln(time.Since(began), answer.Header().Get("RateLimit"), stripped(answer))
+			if answer.Code != 429 || answer.Header().Get("Retry-After") != "6" || first != "" && got != first {
+				t.Errorf("%s: %s, want 429 and %s", name, got, first)
+			}
+			first = got
+			row := w.why(answer)
+			if want := map[bool]refusals.Cause{true: refusals.WrongSecret, false: refusals.RateLimited}[name == "pro"]; row.Cause != want {
+				t.Errorf("%s: the admin is told %s, want %s", name, row.Cause, want)
+			}
+		}
+	})
+}
+
+// TestOverLimit holds that a client over its limit is refused, that the admin is told which, and
+// that nothing is refused on trial.
+func TestOverLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for mode, want := range map[limits.Mode]int{limits.Enforce: 429, limits.Report: 200, limits.Off: 200} {
+			w := newWorld(t)
+			w.tally()
+			w.oauth.Limits.Mode = mode
+			w.oauth.Habits = &limits.Habits{DB: w.db, Log: slog.New(slog.DiscardHandler)}
+			metered := w.clients["metered"]
+			for range 2 {
+				status(t, w.from("192.0.2.1", metered.basic()), 200)
+			}
+			answer := w.from("192.0.2.1", metered.basic())
+			status(t, answer, want)
+			if remaining := answer.Header().Get("X-RateLimit-Remaining"); (remaining == "0") != (mode != limits.Off) {
+				t.Errorf("%s: X-RateLimit-Remaining %q", mode, remaining)
+			}
+			if want == 429 {
+				if row := w.why(answer); row.Cause != refusals.RateLimited || row.Detail != "burst" || row.ClientID != metered.ID {
+					t.Errorf("the admin is told %+v", row)
+				}
+			}
+			w.must(w.oauth.Habits.Flush(t.Context(), time.Now()))
+			habit, err := w.oauth.Habits.Today(t.Context(), metered.ID, time.Now())
+			w.must(err)
+			wantHabit := limits.Habit{ClientID: metered.ID, Early: 1, Over: 1, UserAgent: "curl/8.5"}
+			if mode != limits.Enforce {
+				wantHabit.Early = 2
+			}
+			if mode == limits.Off {
+				wantHabit.Over = 0
+			}
+			if habit != wantHabit {
+				t.Errorf("%s: %+v, want %+v", mode, habit, wantHabit)
+			}
+		}
+	})
+}
+
+// TestLimitsAway holds that a limit which cannot be counted is no limit that was reached.
+func TestLimitsAway(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		_, err := w.db.Exec(t.Context(), `DROP TABLE limit_counts`)
+		w.must(err)
+		status(t, w.ask(w.clients["billing"].basic()), 200)
+		answer := w.ask(w.clients["pro"].basic())
+		if status(t, answer, 503); answer.Header().Get("Retry-After") == "" {
+			t.Error("503 has no Retry-After")
+		}
+	})
+}
+
+// TestLimitAcrossServers holds what a client gets of four servers on one database that are all asked
+// at once, as whoever asks counts it.
+func TestLimitAcrossServers(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		if w.db.Embedded() {
+			t.Skip("a SQLite file is of one server")
+		}
+		const limit = 300
+		flooded := w.client(t.Context(), 99, "flooded", "nordic", "email:read", func(c *clients.Client) {
+			c.Plan, c.Limits = clients.Enterprise, clients.Limits{PerMinute: limit, Burst: limit}
+		})
+		servers := []http.Handler{w.handler}
+		for range 3 {
+			other := &world{t: t, db: w.db, keys: w.keys}
+			other.serve(issuerURL)
+			servers = append(servers, other.handler)
+		}
+		var got atomic.Int64
+		var asking sync.WaitGroup
+		for i := range 16 {
+			asking.Go(func() {
+				for range limit / 8 { // twice as many in all
+					r := httptest.NewRequest(http.MethodPost, "/oauth/token", strings.NewReader("grant_type=client_credentials"))
+					r.Header.Set("Content-Type", formType)
+					r.Header.Set("Authorization", flooded.basic())
+					answer := httptest.NewRecorder()
+					if servers[i%4].ServeHTTP(answer, r); answer.Code == 200 {
+						got.Add(1)
+					}
+				}
+			})
+		}
+		asking.Wait()
+		if n := got.Load(); n < limit*95/100 || n > limit*105/100 {
+			t.Errorf("%d tokens were given, want %d", n, limit)
+		}
+	})
+}
