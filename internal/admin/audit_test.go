@@ -159,8 +159,8 @@ func TestActsOnClients(t *testing.T) {
 		c := w.register(`{"name":"n","sections":["nordic"],"permissions":{"email":["read"]},"token_lifetime":600,"disabled":true}`)
 		names := strings.NewReplacer(c.ID, "CLIENT", c.Secrets[0].ID, "SECRET", c.Secrets[0].Hint, "HINT")
 		first := `{"created_at":"TIME","expires_at":null,"hint":"HINT","id":"SECRET","last_used_at":null}`
-		w.wantEvents(last, names, `client.create client CLIENT n of CLIENT {"audiences":{"after":[]},"description":{"after":""},"disabled":{"after":true},`+
-			`"name":{"after":"n"},"permissions":{"after":{"email":["read"]}},"secrets":{"after":[`+first+`]},"sections":{"after":["nordic"]},"token_lifetime":{"after":600}}`)
+		w.wantEvents(last, names, `client.create client CLIENT n of CLIENT {"audiences":{"after":[]},"description":{"after":""},"disabled":{"after":true},"keep_unused":{"after":false},"limits":{"after":{"burst":null,"per_day":null,"per_minute":null}},`+
+			`"name":{"after":"n"},"permissions":{"after":{"email":["read"]}},"plan":{"after":"none"},"secrets":{"after":[`+first+`]},"sections":{"after":["nordic"]},"token_lifetime":{"after":600}}`)
 
 		end := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 		for _, tt := range []struct{ body, want string }{
@@ -185,8 +185,8 @@ func TestActsOnClients(t *testing.T) {
 		last = w.head()
 		a := w.do("DELETE", "/clients/"+c.ID, "").is(204)
 		w.wantOrigin(last, a, audit.Actor{Kind: audit.Client, ID: w.root.ID, Name: "root"})
-		w.wantEvents(last, names, `client.delete client CLIENT n of CLIENT {"audiences":{"before":[]},"description":{"before":"d"},"disabled":{"before":false},"expires_at":{"before":"TIME"},`+
-			`"name":{"before":"n"},"permissions":{"before":{"crm-id":["read"],"email":["read"]}},"secrets":{"before":[`+first+`]},"sections":{"before":["*"]}}`)
+		w.wantEvents(last, names, `client.delete client CLIENT n of CLIENT {"audiences":{"before":[]},"description":{"before":"d"},"disabled":{"before":false},"expires_at":{"before":"TIME"},"keep_unused":{"before":false},"limits":{"before":{"burst":null,"per_day":null,"per_minute":null}},`+
+			`"name":{"before":"n"},"permissions":{"before":{"crm-id":["read"],"email":["read"]}},"plan":{"before":"none"},"secrets":{"before":[`+first+`]},"sections":{"before":["*"]}}`)
 	})
 }
 

@@ -18,8 +18,9 @@ import (
 
 // Actions on this server itself.
 const (
-	read  = "read"
-	write = "write"
+	read       = "read"
+	write      = "write"
+	introspect = "introspect"
 )
 
 // actor names who makes the request that ctx belongs to, as created_by shows it.
@@ -153,7 +154,7 @@ func (h *Handler) authenticate(r *http.Request) (*clients.Client, error) {
 	} else if revoked {
 		return nil, invalidToken("the token was revoked", nil)
 	}
-	return client, allow(r.Method, strings.Fields(claims.Scope), client.Held.Permissions)
+	return client, allow(needed(r), strings.Fields(claims.Scope), client.Held.Permissions)
 }
 
 // bearer returns the token in the one Authorization header. Elsewhere, as in the query, it is
@@ -174,15 +175,22 @@ func (h *Handler) bearer(r *http.Request) (string, error) {
 	return strings.TrimLeft(token, " "), nil
 }
 
-// allow says whether what the token grants, and its client still holds, is enough for the method.
-func allow(method string, scope []string, held []sections.Permission) error {
+// needed is the action that a request needs, if its token does not allow everything.
+func needed(r *http.Request) string {
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return read
+	case r.URL.Path == reportsPath:
+		return introspect // as whoever checks tokens has it
+	}
+	return write
+}
+
+// allow says whether what the token grants, and its client still holds, is enough.
+func allow(need string, scope []string, held []sections.Permission) error {
 	may := func(action string) bool {
 		p := sections.Permission{Target: sections.Wardkey, Action: action}
 		return slices.Contains(scope, p.String()) && slices.Contains(held, p)
-	}
-	need := write
-	if method == http.MethodGet || method == http.MethodHead {
-		need = read
 	}
 	if may(need) || may(write) {
 		return nil

@@ -112,7 +112,7 @@ func missing[T any](body jsontext.Value) error {
 }
 
 // setByServer are members that resources show and that nobody else sets.
-var setByServer = []string{"id", "created_at", "created_by", "last_used_at", "secrets", "client_secret"}
+var setByServer = []string{"id", "created_at", "created_by", "last_used_at", "suspended_at", "secrets", "client_secret"}
 
 // bodyProblem says what is wrong with a body and where.
 func bodyProblem(err error) *problem {

@@ -30,7 +30,8 @@ func showClient(c *clients.Client) wire.Client {
 	shown := wire.Client{
 		ID: c.ID, Name: c.Name, Description: c.Description,
 		Sections: sorted(c.Held.Sections), Permissions: showPermissions(c.Held.Permissions),
-		Audiences: append([]string{}, c.Audiences...), Disabled: c.Disabled,
+		Audiences: append([]string{}, c.Audiences...), Plan: showPlan(c.Plan), Limits: showLimits(c.Limits), Disabled: c.Disabled,
+		KeepUnused: c.KeepUnused, SuspendedAt: stampIf(c.SuspendedAt),
 		ExpiresAt: stampIf(c.ExpiresAt), CreatedAt: stamp(c.CreatedAt), CreatedBy: c.CreatedBy, LastUsedAt: stampIf(c.LastUsedAt),
 		Secrets: make([]wire.Secret, len(c.Credentials)),
 	}
@@ -70,7 +71,7 @@ func writable(c *clients.Client) wire.ClientCreate {
 	return wire.ClientCreate{
 		Name: c.Name, Description: &c.Description, Sections: shown.Sections, Permissions: shown.Permissions,
 		Audiences: shown.Audiences, TokenLifetime: shown.TokenLifetime, SigningAlg: shown.SigningAlg,
-		Disabled: &c.Disabled, ExpiresAt: shown.ExpiresAt,
+		Plan: &shown.Plan, Limits: writableLimits(c), Disabled: &c.Disabled, KeepUnused: &c.KeepUnused, ExpiresAt: shown.ExpiresAt,
 	}
 }
 
@@ -82,9 +83,11 @@ func (h endpoints) assign(ctx context.Context, c *clients.Client, in wire.Client
 		return err
 	}
 	c.Name, c.Description, c.Disabled = in.Name, orEmpty(in.Description), isTrue(in.Disabled)
+	c.KeepUnused = isTrue(in.KeepUnused)
 	c.Held = sections.Held{Sections: in.Sections, Permissions: permissions}
 	c.Audiences, c.SigningAlg = in.Audiences, orEmpty(in.SigningAlg)
 	c.TokenLifetime, c.ExpiresAt = lifetime(in.TokenLifetime), moment(in.ExpiresAt)
+	c.Plan, c.Limits = h.plan(in.Plan), limitsOf(in.Limits)
 	catalog, err := h.Sections.Catalog(ctx)
 	if err != nil {
 		return err
@@ -181,7 +184,7 @@ func created(c wire.Client, secret clients.Secret) wire.ClientCreated {
 	return wire.ClientCreated{
 		ID: c.ID, ClientSecret: secret.Reveal(), Name: c.Name, Description: c.Description,
 		Sections: c.Sections, Permissions: c.Permissions, Audiences: c.Audiences,
-		TokenLifetime: c.TokenLifetime, SigningAlg: c.SigningAlg, Disabled: c.Disabled, ExpiresAt: c.ExpiresAt,
+		TokenLifetime: c.TokenLifetime, SigningAlg: c.SigningAlg, Plan: c.Plan, Limits: c.Limits, Disabled: c.Disabled, KeepUnused: c.KeepUnused, SuspendedAt: c.SuspendedAt, ExpiresAt: c.ExpiresAt,
 		CreatedAt: c.CreatedAt, CreatedBy: c.CreatedBy, LastUsedAt: c.LastUsedAt, Secrets: c.Secrets,
 	}
 }
@@ -211,6 +214,9 @@ func (h endpoints) UpdateClient(ctx context.Context, req wire.UpdateClientReques
 		in, err := merge[wire.ClientPatch](writable(c), req.Body)
 		if err != nil {
 			return err
+		}
+		if patch.Limits == nil && orEmpty(in.Plan) != string(clients.Enterprise) {
+			in.Limits = nil // those of the plan that it leaves
 		}
 		before := *c
 		if err := h.assign(ctx, c, in, &before); err != nil {

@@ -49,7 +49,7 @@ func TestClients(t *testing.T) {
 		}
 		wantJSON(t, string(got.Body), fmt.Sprintf(`{"id":%q,"name":"Billing","description":"Sends\ninvoices",
 			"sections":["baltic","nordic"],"permissions":{"email":["read","write"],"*":["read"],"transactional-email":["send"]},
-			"audiences":["https://api.example"],"token_lifetime":600,"signing_alg":"EdDSA","disabled":false,
+			"audiences":["https://api.example"],"token_lifetime":600,"signing_alg":"EdDSA","plan":"none","limits":{"per_minute":null,"burst":null,"per_day":null},"disabled":false,"keep_unused":false,"suspended_at":null,
 			"expires_at":"2035-01-31T12:00:00Z","created_at":%q,"created_by":"client %s","last_used_at":null,
 			"secrets":[{"id":%q,"hint":%q,"created_at":%q,"last_used_at":null,"expires_at":null}]}`,
 			c.ID, c.CreatedAt.Format(time.RFC3339), w.root.ID, c.Secrets[0].ID, c.ClientSecret[len(c.ClientSecret)-4:], c.CreatedAt.Format(time.RFC3339)))

@@ -38,9 +38,9 @@ func (h *Handler) query(ctx context.Context, f clientFilter) (clients.Query, err
 	if err := checkText(q.Text); err != nil {
 		return q, err
 	}
-	states := []clients.State{clients.AnyState, clients.StateActive, clients.StateDisabled, clients.StateExpired}
+	states := []clients.State{clients.AnyState, clients.StateActive, clients.StateDisabled, clients.StateSuspended, clients.StateExpired}
 	if !slices.Contains(states, q.State) {
-		return q, &problem{kind: malformed, detail: "state must be active, disabled or expired"}
+		return q, &problem{kind: malformed, detail: "state must be active, disabled, suspended or expired"}
 	}
 	if f.Permission == nil {
 		return q, nil
@@ -181,7 +181,7 @@ func deleteParameters(path string) []string {
 	switch {
 	case path == base+"/clients":
 		return []string{"q", "section", "permission", "state", "expires_before", "unused_since", "dry_run", "confirm"}
-	case path == base+"/session", strings.HasPrefix(path, base+"/sessions/"):
+	case path == base+"/session", strings.HasPrefix(path, base+"/sessions/"), strings.HasPrefix(path, base+"/alert-mutes/"):
 		return nil
 	}
 	return []string{"dry_run"}

@@ -105,6 +105,7 @@ func TestFindClients(t *testing.T) {
 			"state=active":                                              but(`back\slash`, "old"),
 			"state=disabled":                                            {`back\slash`},
 			"state=expired":                                             {"old"},
+			"state=suspended":                                           nil,
 			"expires_before=2035-01-01T00:00:00Z":                       {"old"},
 			"expires_before=2035-01-01T00:00:01Z":                       {"old", "mailer"},
 			"expires_before=2035-01-01T01:00:01%2B01:00":                {"old", "mailer"},

@@ -16,11 +16,16 @@ import (
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/alerts"
 	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/leaks"
+	"github.com/wardkey/wardkey/internal/limits"
 	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/internal/refusals"
+	"github.com/wardkey/wardkey/internal/reports"
 	"github.com/wardkey/wardkey/internal/request"
+	"github.com/wardkey/wardkey/internal/usage"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
 )
@@ -45,15 +50,23 @@ type Handler struct {
 	Fetches  *tokens.Fetches // of the JWKS
 	Audit    *audit.Log
 	Refusals *refusals.Tally
+	Usage    *usage.Counter
+	Reports  *reports.Store // of resource servers
+	Alerts   *alerts.Store
 	People   *people.People
+	Leaks    *leaks.Reports
+	Disuse   clients.DisuseRule // by which unused clients leave
 	Sessions *people.Sessions
 	Issuer   *tokens.Issuer
 	Revoked  tokens.RevokedTokens // single ones
 	Lookup   clientFinder
+	Limits   *limits.Limiter
+	Habits   *limits.Habits
 
-	Audience  string     // of the tokens that open this API: <issuer>/admin
-	Audiences []string   // of the other tokens of this server
-	Alg       tokens.Alg // that the server signs with by default
+	Audience  string       // of the tokens that open this API: <issuer>/admin
+	Audiences []string     // of the other tokens of this server
+	Alg       tokens.Alg   // that the server signs with by default
+	Plan      clients.Plan // of new clients, where nothing else is said
 	// Committed is told when something was changed, before the answer says so. It may be nil.
 	Committed func(context.Context)
 
@@ -75,7 +88,7 @@ func (h *Handler) Register(router *mux.Router) {
 func (h *Handler) routes() http.Handler {
 	router := mux.NewRouter().SkipClean(true)
 	wire.HandlerWithOptions(
-		wire.NewStrictHandlerWithOptions(endpoints{h}, []wire.StrictMiddlewareFunc{h.committed}, wire.StrictHTTPServerOptions{
+		wire.NewStrictHandlerWithOptions(endpoints{h}, []wire.StrictMiddlewareFunc{h.committed, accepting}, wire.StrictHTTPServerOptions{
 			RequestErrorHandlerFunc:  func(w http.ResponseWriter, r *http.Request, _ error) { fail(w, r, errNoBody) },
 			ResponseErrorHandlerFunc: fail,
 		}),

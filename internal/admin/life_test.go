@@ -11,7 +11,6 @@ import (
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin/adminclient"
 	"github.com/wardkey/wardkey/internal/people"
-	"github.com/wardkey/wardkey/internal/refusals"
 )
 
 // Tokens that were revoked open nothing here from that answer on; those that come later do.
@@ -234,42 +233,5 @@ func TestSecretsInUse(t *testing.T) {
 		for _, path := range []string{"/clients/" + c.ID + "/secrets/x/addresses", "/clients/" + unused.ID + "/secrets/" + second.ID + "/addresses", "/clients/x/secrets/x/addresses"} {
 			w.do("GET", path, "").isProblem(404, "not-found")
 		}
-	})
-}
-
-// The usage of a client has an hour for each of the last two days.
-func TestUsage(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.setUp()
-		c := w.register(newClient)
-		usage := clients.NewUsage(w.DB, slog.New(slog.DiscardHandler))
-		now := time.Now()
-		for _, ago := range []time.Duration{60 * time.Hour, 47 * time.Hour, 3 * time.Hour, 3 * time.Hour, 0} {
-			usage.Record(c.ID, c.Secrets[0].ID, "192.0.2.1", now.Add(-ago))
-			must(t, usage.Flush(t.Context())) // one hour at a time: a server counts as time goes by
-		}
-		for range 2 {
-			w.Refusals.Record(refusals.Refusal{ClientID: c.ID, Known: true, Cause: refusals.WrongSecret, Address: "192.0.2.1", At: now.Add(-time.Hour)})
-		}
-		var got adminclient.Usage
-		w.do("GET", "/clients/"+c.ID+"/usage", "").is(200).into(&got)
-		if len(got.Hours) != 48 || !got.Hours[47].Hour.Equal(now.Truncate(time.Hour)) || !got.Hours[0].Hour.Equal(now.Truncate(time.Hour).Add(-47*time.Hour)) {
-			t.Fatalf("the hours are %v", got.Hours)
-		}
-		for i, h := range got.Hours {
-			want := adminclient.UsageHour{Hour: h.Hour}
-			switch i {
-			case 0, 47:
-				want.Granted = 1
-			case 46:
-				want.Refused = 2
-			case 44:
-				want.Granted = 2
-			}
-			if h != want {
-				t.Errorf("hour %d = %+v, want %+v", i, h, want)
-			}
-		}
-		w.do("GET", "/clients/nothing/usage", "").isProblem(404, "not-found")
 	})
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin/wire"
+	"github.com/wardkey/wardkey/internal/alerts"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/internal/request"
@@ -100,6 +101,9 @@ func asProblem(err error) *problem {
 	if rule, ok := errors.AsType[people.Invalid](err); ok {
 		return broken(sections.Invalid{{Field: rule.Field, Detail: rule.Detail}})
 	}
+	if rule, ok := errors.AsType[alerts.Invalid](err); ok {
+		return broken(sections.Invalid{{Field: rule.Field, Detail: rule.Detail}})
+	}
 	if wait, ok := errors.AsType[people.TooSoon](err); ok {
 		return tooSoon(wait.RetryAfter)
 	}
@@ -111,7 +115,7 @@ func asProblem(err error) *problem {
 	case errors.Is(err, people.ErrBusy):
 		return tooSoon(5 * time.Second)
 	case errors.Is(err, sections.ErrNotFound), errors.Is(err, clients.ErrNotFound), errors.Is(err, people.ErrNotFound),
-		errors.Is(err, clients.ErrSecretNotFound), errors.Is(err, tokens.ErrKeyNotFound):
+		errors.Is(err, clients.ErrSecretNotFound), errors.Is(err, tokens.ErrKeyNotFound), errors.Is(err, alerts.ErrNotFound):
 		return &problem{kind: notFound, detail: "there is no such thing, or no more"}
 	case errors.Is(err, sections.ErrTaken):
 		return &problem{kind: taken, detail: "the id is in use, or was once; ids are never used again, so choose another"}

@@ -25,7 +25,7 @@ func TestMethodNotAllowed(t *testing.T) {
 			"/clients": "DELETE, GET, HEAD, POST", "/clients/a": "DELETE, GET, HEAD, PATCH",
 			"/clients/a/secrets": "GET, HEAD, POST", "/clients/a/secrets/b": "DELETE",
 			"/signing-keys": "GET, HEAD", "/signing-keys/a": "DELETE",
-			"/clients/a/revoke-tokens": "POST", "/clients/a/cancel-rotation": "POST", "/clients/a/refusals": "GET, HEAD", "/clients/a/usage": "GET, HEAD", "/refusals": "GET, HEAD",
+			"/clients/a/revoke-tokens": "POST", "/clients/a/cancel-rotation": "POST", "/clients/a/refusals": "GET, HEAD", "/clients/a/usage": "GET, HEAD", "/usage": "GET, HEAD", "/refusals": "GET, HEAD",
 			"/clients/a/secrets/b/addresses": "GET, HEAD", "/deleted-clients": "GET, HEAD", "/deleted-clients/a": "GET, HEAD",
 			"/audit-events": "GET, HEAD", "/audit-events/export": "GET, HEAD", "/audit-events/verification": "GET, HEAD",
 			"/admins": "GET, HEAD, POST", "/admins/a": "DELETE, GET, HEAD, PATCH", "/admins/a/reset-password": "POST",

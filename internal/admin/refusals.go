@@ -109,6 +109,7 @@ func (h *Handler) learn(ctx context.Context, row refusals.Row, facts *refusals.F
 		return false, err
 	}
 	facts.Name, facts.ExpiresAt, facts.ClientAudiences = client.Name, client.ExpiresAt, client.Audiences
+	facts.SuspendedAt, facts.LastUsedAt = client.SuspendedAt, client.LastUsedAt
 	facts.Holds = client.Held.Scope()
 	if row.Cause != refusals.SecretEnded {
 		return false, nil

@@ -19,12 +19,17 @@ import (
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin"
 	"github.com/wardkey/wardkey/internal/admin/adminclient"
+	"github.com/wardkey/wardkey/internal/alerts"
 	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/databasetest"
+	"github.com/wardkey/wardkey/internal/leaks"
+	"github.com/wardkey/wardkey/internal/limits"
 	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/internal/refusals"
+	"github.com/wardkey/wardkey/internal/reports"
 	"github.com/wardkey/wardkey/internal/request"
+	"github.com/wardkey/wardkey/internal/usage"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
 )
@@ -66,7 +71,7 @@ func newWorld(t *testing.T, db *database.DB, master tokens.MasterKey) *world {
 		t.Fatalf("start the signing keys: %v", err)
 	}
 	w := &world{t: t, log: log, Handler: &admin.Handler{
-		DB: db, Audit: events, People: persons, Sessions: people.NewSessions(persons, true), Refusals: refusals.New(db, master.Derive("error ids"), logger), Clients: clients.NewStore(db), Sections: sections.NewStore(db), Keys: keys, Fetches: tokens.NewFetches(db, keys, logger),
+		DB: db, Audit: events, People: persons, Sessions: people.NewSessions(persons, true), Refusals: refusals.New(db, master.Derive("error ids"), logger), Usage: usage.New(db, logger), Reports: &reports.Store{DB: db, Clients: clients.NewLookup(db, 10*time.Second)}, Leaks: &leaks.Reports{DB: db, Clients: clients.NewStore(db), Audit: events}, Disuse: clients.DisuseRule{SuspendedAfter: 90 * 24 * time.Hour, DeletedAfter: 14 * 24 * time.Hour}, Alerts: &alerts.Store{DB: db, Key: master.Derive("webhooks"), Pages: issuer + "/admin"}, Limits: &limits.Limiter{DB: db, Log: logger, Mode: limits.Enforce, Timeout: 10 * time.Second}, Habits: &limits.Habits{DB: db, Log: logger}, Clients: clients.NewStore(db), Sections: sections.NewStore(db), Keys: keys, Fetches: tokens.NewFetches(db, keys, logger),
 		Issuer: &tokens.Issuer{URL: issuer, Keys: keys}, Revoked: tokens.RevokedTokens{DB: db}, Lookup: clients.NewLookup(db, 10*time.Second),
 		Audience: audience, Audiences: []string{issuer, "https://api.example"}, Alg: tokens.ES256, CursorKey: master.Derive("cursors"),
 	}}

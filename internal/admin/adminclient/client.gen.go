@@ -17,6 +17,36 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AlertState.
+const (
+	AlertStateAcknowledged AlertState = "acknowledged"
+	AlertStateMuted        AlertState = "muted"
+	AlertStateOpen         AlertState = "open"
+)
+
+// Defines values for AlertDeliveryState.
+const (
+	Delivered AlertDeliveryState = "delivered"
+	Failed    AlertDeliveryState = "failed"
+	Waiting   AlertDeliveryState = "waiting"
+)
+
+// Defines values for AlertKind.
+const (
+	AdminNewPlace     AlertKind = "admin_new_place"
+	ClientExpiring    AlertKind = "client_expiring"
+	ClientUnused      AlertKind = "client_unused"
+	ErrorRate         AlertKind = "error_rate"
+	NearLimit         AlertKind = "near_limit"
+	NewNetwork        AlertKind = "new_network"
+	OldSecretUsed     AlertKind = "old_secret_used"
+	SecretExpiring    AlertKind = "secret_expiring"
+	SecretLeaked      AlertKind = "secret_leaked"
+	SigningKeyRotated AlertKind = "signing_key_rotated"
+	UnusualVolume     AlertKind = "unusual_volume"
+	WebhookDisabled   AlertKind = "webhook_disabled"
+)
+
 // Defines values for AuditActorKind.
 const (
 	AuditActorKindAdmin       AuditActorKind = "admin"
@@ -24,6 +54,14 @@ const (
 	AuditActorKindCommandLine AuditActorKind = "command_line"
 	AuditActorKindNobody      AuditActorKind = "nobody"
 	AuditActorKindServer      AuditActorKind = "server"
+)
+
+// Defines values for LeakOutcomeOutcome.
+const (
+	LeakOutcomeOutcomeEnded     LeakOutcomeOutcome = "ended"
+	LeakOutcomeOutcomeMalformed LeakOutcomeOutcome = "malformed"
+	LeakOutcomeOutcomeNotOurs   LeakOutcomeOutcome = "not_ours"
+	LeakOutcomeOutcomeRevoked   LeakOutcomeOutcome = "revoked"
 )
 
 // Defines values for PreviewKind.
@@ -35,6 +73,7 @@ const (
 	PreviewKindSecret     PreviewKind = "secret"
 	PreviewKindSection    PreviewKind = "section"
 	PreviewKindSigningKey PreviewKind = "signing_key"
+	PreviewKindWebhook    PreviewKind = "webhook"
 )
 
 // Defines values for Role.
@@ -42,6 +81,14 @@ const (
 	RoleAdmin  Role = "admin"
 	RoleOwner  Role = "owner"
 	RoleViewer Role = "viewer"
+)
+
+// Defines values for ScopeValueUseState.
+const (
+	Recent  ScopeValueUseState = "recent"
+	Unknown ScopeValueUseState = "unknown"
+	Unused  ScopeValueUseState = "unused"
+	Used    ScopeValueUseState = "used"
 )
 
 // Defines values for SigningKeyAlg.
@@ -58,25 +105,63 @@ const (
 	SigningKeyStateRetired SigningKeyState = "retired"
 )
 
+// Defines values for UsageStep.
+const (
+	UsageStepDay  UsageStep = "day"
+	UsageStepHour UsageStep = "hour"
+)
+
+// Defines values for UsageReportRowOutcome.
+const (
+	UsageReportRowOutcomeAllowed           UsageReportRowOutcome = "allowed"
+	UsageReportRowOutcomeAudience          UsageReportRowOutcome = "audience"
+	UsageReportRowOutcomeBound             UsageReportRowOutcome = "bound"
+	UsageReportRowOutcomeExpired           UsageReportRowOutcome = "expired"
+	UsageReportRowOutcomeHeld              UsageReportRowOutcome = "held"
+	UsageReportRowOutcomeInsufficientScope UsageReportRowOutcome = "insufficient_scope"
+	UsageReportRowOutcomeIssuer            UsageReportRowOutcome = "issuer"
+	UsageReportRowOutcomeMalformed         UsageReportRowOutcome = "malformed"
+	UsageReportRowOutcomeNotYetValid       UsageReportRowOutcome = "not_yet_valid"
+	UsageReportRowOutcomeRevoked           UsageReportRowOutcome = "revoked"
+	UsageReportRowOutcomeSignature         UsageReportRowOutcome = "signature"
+	UsageReportRowOutcomeUnavailable       UsageReportRowOutcome = "unavailable"
+)
+
 // Defines values for ByState.
 const (
-	ByStateActive   ByState = "active"
-	ByStateDisabled ByState = "disabled"
-	ByStateExpired  ByState = "expired"
+	ByStateActive    ByState = "active"
+	ByStateDisabled  ByState = "disabled"
+	ByStateExpired   ByState = "expired"
+	ByStateSuspended ByState = "suspended"
+)
+
+// Defines values for UsedStep.
+const (
+	UsedStepDay  UsedStep = "day"
+	UsedStepHour UsedStep = "hour"
+)
+
+// Defines values for ListAlertsParamsState.
+const (
+	ListAlertsParamsStateAcknowledged ListAlertsParamsState = "acknowledged"
+	ListAlertsParamsStateMuted        ListAlertsParamsState = "muted"
+	ListAlertsParamsStateOpen         ListAlertsParamsState = "open"
 )
 
 // Defines values for DeleteClientsParamsState.
 const (
-	DeleteClientsParamsStateActive   DeleteClientsParamsState = "active"
-	DeleteClientsParamsStateDisabled DeleteClientsParamsState = "disabled"
-	DeleteClientsParamsStateExpired  DeleteClientsParamsState = "expired"
+	DeleteClientsParamsStateActive    DeleteClientsParamsState = "active"
+	DeleteClientsParamsStateDisabled  DeleteClientsParamsState = "disabled"
+	DeleteClientsParamsStateExpired   DeleteClientsParamsState = "expired"
+	DeleteClientsParamsStateSuspended DeleteClientsParamsState = "suspended"
 )
 
 // Defines values for ListClientsParamsState.
 const (
-	ListClientsParamsStateActive   ListClientsParamsState = "active"
-	ListClientsParamsStateDisabled ListClientsParamsState = "disabled"
-	ListClientsParamsStateExpired  ListClientsParamsState = "expired"
+	ListClientsParamsStateActive    ListClientsParamsState = "active"
+	ListClientsParamsStateDisabled  ListClientsParamsState = "disabled"
+	ListClientsParamsStateExpired   ListClientsParamsState = "expired"
+	ListClientsParamsStateSuspended ListClientsParamsState = "suspended"
 )
 
 // Defines values for ListClientsParamsSort.
@@ -89,6 +174,32 @@ const (
 	ListClientsParamsSortMinusLastUsedAt ListClientsParamsSort = "-last_used_at"
 	ListClientsParamsSortMinusName       ListClientsParamsSort = "-name"
 	ListClientsParamsSortName            ListClientsParamsSort = "name"
+)
+
+// Defines values for ReadUsageParamsStep.
+const (
+	ReadUsageParamsStepDay  ReadUsageParamsStep = "day"
+	ReadUsageParamsStepHour ReadUsageParamsStep = "hour"
+)
+
+// Defines values for ReadUsageParamsGroup.
+const (
+	ReadUsageParamsGroupAudience ReadUsageParamsGroup = "audience"
+	ReadUsageParamsGroupBlock    ReadUsageParamsGroup = "block"
+	ReadUsageParamsGroupOutcome  ReadUsageParamsGroup = "outcome"
+)
+
+// Defines values for ReadAccountUsageParamsStep.
+const (
+	ReadAccountUsageParamsStepDay  ReadAccountUsageParamsStep = "day"
+	ReadAccountUsageParamsStepHour ReadAccountUsageParamsStep = "hour"
+)
+
+// Defines values for ReadAccountUsageParamsGroup.
+const (
+	ReadAccountUsageParamsGroupAudience ReadAccountUsageParamsGroup = "audience"
+	ReadAccountUsageParamsGroupBlock    ReadAccountUsageParamsGroup = "block"
+	ReadAccountUsageParamsGroupOutcome  ReadAccountUsageParamsGroup = "outcome"
 )
 
 // Actions defines model for Actions.
@@ -159,6 +270,128 @@ type AdminList struct {
 type AdminPatch struct {
 	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
 	Role *Role `json:"role,omitempty"`
+}
+
+// Alert defines model for Alert.
+type Alert struct {
+	AcknowledgedAt *time.Time `json:"acknowledged_at"`
+	AcknowledgedBy *string    `json:"acknowledged_by"`
+
+	// ClientID Null if it is about no client.
+	ClientID *string `json:"client_id"`
+
+	// ClientName As it was then.
+	ClientName *string `json:"client_name"`
+	ID         string  `json:"id"`
+
+	// Kind What an alert is about. There may be more one day.
+	Kind     AlertKind  `json:"kind"`
+	RaisedAt time.Time  `json:"raised_at"`
+	State    AlertState `json:"state"`
+
+	// Text What happened and what to do, in sentences.
+	Text string `json:"text"`
+
+	// Title The kind in words.
+	Title string `json:"title"`
+}
+
+// AlertState defines model for Alert.State.
+type AlertState string
+
+// AlertAcknowledge defines model for AlertAcknowledge.
+type AlertAcknowledge struct {
+	ClientID *string `json:"client_id,omitempty"`
+	Kind     *string `json:"kind,omitempty"`
+}
+
+// AlertDelivery defines model for AlertDelivery.
+type AlertDelivery struct {
+	// AdminID To whom an e-mail goes; null for a webhook.
+	AdminID *string `json:"admin_id"`
+
+	// AlertID Null for a test.
+	AlertID   *string    `json:"alert_id"`
+	Attempts  int        `json:"attempts"`
+	CreatedAt time.Time  `json:"created_at"`
+	DoneAt    *time.Time `json:"done_at"`
+
+	// ID The webhook-id, the same with each attempt.
+	ID            string     `json:"id"`
+	NextAttemptAt *time.Time `json:"next_attempt_at"`
+
+	// Outcome What the last attempt came to, in words.
+	Outcome string `json:"outcome"`
+
+	// State Failed is given up, a day after the first attempt.
+	State AlertDeliveryState `json:"state"`
+
+	// WebhookID Null for an e-mail.
+	WebhookID *string `json:"webhook_id"`
+}
+
+// AlertDeliveryState Failed is given up, a day after the first attempt.
+type AlertDeliveryState string
+
+// AlertDeliveryList defines model for AlertDeliveryList.
+type AlertDeliveryList struct {
+	Items []AlertDelivery `json:"items"`
+	Next  *string         `json:"next,omitempty"`
+}
+
+// AlertKind What an alert is about. There may be more one day.
+type AlertKind string
+
+// AlertList defines model for AlertList.
+type AlertList struct {
+	Items []Alert `json:"items"`
+	Next  *string `json:"next,omitempty"`
+}
+
+// AlertMute defines model for AlertMute.
+type AlertMute struct {
+	// AdminID That admin; null for everybody.
+	AdminID *string `json:"admin_id"`
+
+	// ClientID Null for every client.
+	ClientID  *string   `json:"client_id"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	ID        string    `json:"id"`
+
+	// Kind Null for every kind.
+	Kind *string `json:"kind"`
+
+	// Mail True if it is only of mails to one admin.
+	Mail bool `json:"mail"`
+}
+
+// AlertMuteCreate A kind, a client or both; with `mail` neither is needed.
+type AlertMuteCreate struct {
+	ClientID *string `json:"client_id,omitempty"`
+	Kind     *string `json:"kind,omitempty"`
+
+	// Mail Only mails to the admin who asks.
+	Mail *bool `json:"mail,omitempty"`
+}
+
+// AlertMuteList defines model for AlertMuteList.
+type AlertMuteList struct {
+	Items []AlertMute `json:"items"`
+	Next  *string     `json:"next,omitempty"`
+}
+
+// AlertsAcknowledged defines model for AlertsAcknowledged.
+type AlertsAcknowledged struct {
+	Acknowledged int64 `json:"acknowledged"`
+}
+
+// AudienceCoverage defines model for AudienceCoverage.
+type AudienceCoverage struct {
+	Audience string `json:"audience"`
+
+	// Since Resource servers have reported since then without a gap. Null if they do not.
+	Since *time.Time `json:"since"`
 }
 
 // AuditActor defines model for AuditActor.
@@ -319,8 +552,14 @@ type Client struct {
 	// ID The Client ID.
 	ID string `json:"id"`
 
+	// KeepUnused True: it is not suspended, however long nobody uses it.
+	KeepUnused bool `json:"keep_unused"`
+
 	// LastUsedAt When it last got a token.
 	LastUsedAt *time.Time `json:"last_used_at"`
+
+	// Limits The numbers of its plan; null for no limit.
+	Limits Limits `json:"limits"`
 
 	// Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 	// unique.
@@ -332,13 +571,20 @@ type Client struct {
 	//
 	// Examples: {"*":["read"],"email":["read","write"],"transactional-email":["send"]}
 	Permissions Permissions `json:"permissions"`
-	Secrets     []Secret    `json:"secrets"`
+
+	// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Plan    Plan     `json:"plan"`
+	Secrets []Secret `json:"secrets"`
 
 	// Sections Ids of Sections, or `*` alone for every Section.
 	Sections []string `json:"sections"`
 
 	// SigningAlg What its tokens are signed with, `ES256`, `RS256` or `EdDSA`; null for the server's own.
 	SigningAlg *string `json:"signing_alg"`
+
+	// SuspendedAt Since when it gets no tokens because nobody used it.
+	SuspendedAt *time.Time `json:"suspended_at"`
 
 	// TokenLifetime Seconds that its tokens live; null for the server's own.
 	TokenLifetime *int `json:"token_lifetime"`
@@ -351,7 +597,11 @@ type ClientCreate struct {
 	Disabled    *bool    `json:"disabled,omitempty"`
 
 	// ExpiresAt In the future.
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	KeepUnused *bool      `json:"keep_unused,omitempty"`
+
+	// Limits With the plan `enterprise` and no other. One of per_minute and per_day is needed.
+	Limits *LimitsIn `json:"limits,omitempty"`
 
 	// Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 	// unique.
@@ -363,6 +613,9 @@ type ClientCreate struct {
 	//
 	// Examples: {"*":["read"],"email":["read","write"],"transactional-email":["send"]}
 	Permissions Permissions `json:"permissions"`
+
+	// Plan As it is shown; null for the server's default. A change holds from the next request on.
+	Plan *PlanIn `json:"plan,omitempty"`
 
 	// Sections Ids of Sections, or `*` alone. It may be empty only if every permission is a capability or
 	// `wardkey`.
@@ -395,8 +648,14 @@ type ClientCreated struct {
 	// ID The Client ID.
 	ID string `json:"id"`
 
+	// KeepUnused True: it is not suspended, however long nobody uses it.
+	KeepUnused bool `json:"keep_unused"`
+
 	// LastUsedAt When it last got a token.
 	LastUsedAt *time.Time `json:"last_used_at"`
+
+	// Limits The numbers of its plan; null for no limit.
+	Limits Limits `json:"limits"`
 
 	// Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 	// unique.
@@ -408,7 +667,11 @@ type ClientCreated struct {
 	//
 	// Examples: {"*":["read"],"email":["read","write"],"transactional-email":["send"]}
 	Permissions Permissions `json:"permissions"`
-	Secrets     []Secret    `json:"secrets"`
+
+	// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Plan    Plan     `json:"plan"`
+	Secrets []Secret `json:"secrets"`
 
 	// Sections Ids of Sections, or `*` alone for every Section.
 	Sections []string `json:"sections"`
@@ -416,8 +679,66 @@ type ClientCreated struct {
 	// SigningAlg What its tokens are signed with, `ES256`, `RS256` or `EdDSA`; null for the server's own.
 	SigningAlg *string `json:"signing_alg"`
 
+	// SuspendedAt Since when it gets no tokens because nobody used it.
+	SuspendedAt *time.Time `json:"suspended_at"`
+
 	// TokenLifetime Seconds that its tokens live; null for the server's own.
 	TokenLifetime *int `json:"token_lifetime"`
+}
+
+// ClientEndpoint defines model for ClientEndpoint.
+type ClientEndpoint struct {
+	Audience string `json:"audience"`
+
+	// Endpoint Method and pattern of the route. Empty for all that are not told apart.
+	Endpoint string `json:"endpoint"`
+
+	// Estimated The numbers were reckoned from samples.
+	Estimated bool `json:"estimated"`
+
+	// Lacked Scope values for want of which requests were refused.
+	Lacked []string `json:"lacked"`
+
+	// Outcomes Requests by what became of them.
+	Outcomes map[string]int64 `json:"outcomes"`
+	Refused  int64            `json:"refused"`
+	Requests int64            `json:"requests"`
+}
+
+// ClientEndpoints defines model for ClientEndpoints.
+type ClientEndpoints struct {
+	Items    []ClientEndpoint `json:"items"`
+	Refused  int64            `json:"refused"`
+	Requests int64            `json:"requests"`
+	Since    time.Time        `json:"since"`
+}
+
+// ClientLimits defines model for ClientLimits.
+type ClientLimits struct {
+	// Advice How to keep a token with what calls itself so.
+	Advice TokenAdvice `json:"advice"`
+
+	// EarlyToday Tokens since midnight UTC that it asked for while the last one, for the same audience and
+	// scope and to the same address, had more than half its life left.
+	EarlyToday int64 `json:"early_today"`
+
+	// Limits The numbers of its plan; null for no limit.
+	Limits Limits `json:"limits"`
+
+	// Mode What comes of a request over a limit: `enforce` (it is refused), `report` (it is counted and told,
+	// and let through) or `off` (nothing is counted).
+	Mode LimitsMode `json:"mode"`
+
+	// OverToday Token requests over a limit since midnight UTC, refused or, with the mode `report`, not.
+	OverToday int64 `json:"over_today"`
+
+	// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Plan      Plan            `json:"plan"`
+	Standings []LimitStanding `json:"standings"`
+
+	// UserAgent What called itself so asked for the last of these; empty for none.
+	UserAgent string `json:"user_agent"`
 }
 
 // ClientList defines model for ClientList.
@@ -517,6 +838,80 @@ type KeyspaceList struct {
 // KeyspacePatch defines model for KeyspacePatch.
 type KeyspacePatch = Patch
 
+// LeakOutcome defines model for LeakOutcome.
+type LeakOutcome struct {
+	// ClientID Whose it is; absent where nobody knows.
+	ClientID   *string `json:"client_id,omitempty"`
+	ClientName *string `json:"client_name,omitempty"`
+
+	// Hint Its last four characters.
+	Hint *string `json:"hint,omitempty"`
+
+	// Outcome Revoked now; ended before, by itself or revoked; whole and of no client here; no secret at all,
+	// cut or mistyped.
+	Outcome  LeakOutcomeOutcome `json:"outcome"`
+	SecretID *string            `json:"secret_id,omitempty"`
+}
+
+// LeakOutcomeOutcome Revoked now; ended before, by itself or revoked; whole and of no client here; no secret at all,
+// cut or mistyped.
+type LeakOutcomeOutcome string
+
+// LeakOutcomes defines model for LeakOutcomes.
+type LeakOutcomes struct {
+	DryRun bool          `json:"dry_run"`
+	Items  []LeakOutcome `json:"items"`
+}
+
+// LeakReport defines model for LeakReport.
+type LeakReport struct {
+	// DryRun True says what would be done and does nothing.
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// FoundAt Where they were found, for the audit log: a URL, or in words.
+	FoundAt *string `json:"found_at,omitempty"`
+
+	// Secrets Each from `wks_` to its end, at most 500.
+	Secrets []string `json:"secrets"`
+}
+
+// LimitStanding defines model for LimitStanding.
+type LimitStanding struct {
+	// Left What no server has taken yet; each takes a few more than it needs at once.
+	Left  int64 `json:"left"`
+	Limit int64 `json:"limit"`
+
+	// Name `minute`, `burst` or `day`.
+	Name string `json:"name"`
+
+	// Reset Seconds until there is more.
+	Reset int64 `json:"reset"`
+}
+
+// Limits The numbers of its plan; null for no limit.
+type Limits struct {
+	// Burst Token requests at once, above an even flow of per_minute.
+	Burst *int64 `json:"burst"`
+
+	// PerDay Token requests in each day of UTC.
+	PerDay *int64 `json:"per_day"`
+
+	// PerMinute Token requests in each minute of the clock.
+	PerMinute *int64 `json:"per_minute"`
+}
+
+// LimitsIn With the plan `enterprise` and no other. One of per_minute and per_day is needed.
+type LimitsIn struct {
+	// Burst From a sixtieth of per_minute up to it; by default a quarter, at least 10.
+	Burst     *int64 `json:"burst,omitempty"`
+	PerDay    *int64 `json:"per_day,omitempty"`
+	PerMinute *int64 `json:"per_minute,omitempty"`
+}
+
+// LimitsMode What comes of a request over a limit: `enforce` (it is refused), `report` (it is counted and told,
+// and let through) or `off` (nothing is counted).
+type LimitsMode = string
+
 // Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 // unique.
 type Name = string
@@ -540,6 +935,38 @@ type PasswordChange struct {
 //
 // Examples: {"*":["read"],"email":["read","write"],"transactional-email":["send"]}
 type Permissions map[string][]string
+
+// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+type Plan = string
+
+// PlanIn As it is shown; null for the server's default. A change holds from the next request on.
+type PlanIn = string
+
+// PlanLimits defines model for PlanLimits.
+type PlanLimits struct {
+	// Limits The numbers of its plan; null for no limit.
+	Limits Limits `json:"limits"`
+
+	// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Plan Plan `json:"plan"`
+}
+
+// PlanList defines model for PlanList.
+type PlanList struct {
+	// Account How all clients together stand with the limits of the account; empty without any.
+	Account []LimitStanding `json:"account"`
+
+	// Default How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Default Plan         `json:"default"`
+	Items   []PlanLimits `json:"items"`
+
+	// Mode What comes of a request over a limit: `enforce` (it is refused), `report` (it is counted and told,
+	// and let through) or `off` (nothing is counted).
+	Mode LimitsMode `json:"mode"`
+}
 
 // Preview defines model for Preview.
 type Preview struct {
@@ -596,7 +1023,7 @@ type Refusal struct {
 	// At With `error_id`: when that request was made.
 	At *time.Time `json:"at,omitempty"`
 
-	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_expired, scope_not_held, scope_malformed, audience_unknown, malformed and others.
+	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_expired, scope_not_held, scope_malformed, audience_unknown, rate_limited, malformed and others.
 	Cause string `json:"cause"`
 
 	// ClientID Null if no client has or had the id that was sent.
@@ -626,6 +1053,37 @@ type RefusalList struct {
 
 // Role An owner may do everything, an admin everything but change admins, a viewer may read.
 type Role string
+
+// ScopeUse defines model for ScopeUse.
+type ScopeUse struct {
+	// Coverage For each audience that the client gets tokens for.
+	Coverage []AudienceCoverage `json:"coverage"`
+	Days     int                `json:"days"`
+
+	// Etag The entity tag of the client that this is about.
+	Etag string `json:"etag"`
+
+	// Narrowed A merge patch for the client. Absent if there is nothing to take away, or if all would be.
+	Narrowed map[string]interface{} `json:"narrowed,omitempty"`
+	Since    time.Time              `json:"since"`
+
+	// Taken The scope values that this takes away.
+	Taken  []string        `json:"taken"`
+	Values []ScopeValueUse `json:"values"`
+}
+
+// ScopeValueUse defines model for ScopeValueUse.
+type ScopeValueUse struct {
+	// LastUsedOn The day on which it was last seen used, in the last two years.
+	LastUsedOn *string `json:"last_used_on"`
+
+	// State `recent` is what the client holds for less than the time in question. `unknown` is what may have been used where nobody reports; values for this server itself are, unless seen.
+	State ScopeValueUseState `json:"state"`
+	Value string             `json:"value"`
+}
+
+// ScopeValueUseState `recent` is what the client holds for less than the time in question. `unknown` is what may have been used where nobody reports; values for this server itself are, unless seen.
+type ScopeValueUseState string
 
 // Secret defines model for Secret.
 type Secret struct {
@@ -799,10 +1257,62 @@ type SigningKeyRotate struct {
 	Now *bool `json:"now,omitempty"`
 }
 
+// TokenAdvice How to keep a token with what calls itself so.
+type TokenAdvice struct {
+	Library string `json:"library"`
+	Snippet string `json:"snippet"`
+}
+
+// UnusedClient defines model for UnusedClient.
+type UnusedClient struct {
+	ClientID   string     `json:"client_id"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+	Name       string     `json:"name"`
+
+	// Next `suspension` or `deletion`; null if nothing follows, as the rule is now.
+	Next *string `json:"next"`
+
+	// NextAt When, at the earliest: time in which no server runs does not count.
+	NextAt *time.Time `json:"next_at"`
+
+	// NoticedAt When the last notice was given.
+	NoticedAt   *time.Time `json:"noticed_at"`
+	SuspendedAt *time.Time `json:"suspended_at"`
+
+	// UnusedSince When it was last used, made or resumed.
+	UnusedSince time.Time `json:"unused_since"`
+}
+
+// UnusedClientList defines model for UnusedClientList.
+type UnusedClientList struct {
+	Items []UnusedClient `json:"items"`
+	Next  *string        `json:"next,omitempty"`
+}
+
 // Usage defines model for Usage.
 type Usage struct {
+	// Granted In all.
+	Granted int64 `json:"granted"`
+
+	// Hours Every hour, those without requests too; empty if the step is a day.
 	Hours []UsageHour `json:"hours"`
+
+	// Items The hours or days that had requests; one for each group that had any.
+	Items []UsageItem `json:"items"`
+
+	// Refused In all.
+	Refused int64 `json:"refused"`
+
+	// Since When the first hour or day began.
+	Since time.Time `json:"since"`
+	Step  UsageStep `json:"step"`
+
+	// Until When the last hour or day ends.
+	Until time.Time `json:"until"`
 }
+
+// UsageStep defines model for Usage.Step.
+type UsageStep string
 
 // UsageHour defines model for UsageHour.
 type UsageHour struct {
@@ -812,6 +1322,146 @@ type UsageHour struct {
 	Hour    time.Time `json:"hour"`
 	Refused int64     `json:"refused"`
 }
+
+// UsageItem defines model for UsageItem.
+type UsageItem struct {
+	// At When the hour or day began.
+	At time.Time `json:"at"`
+
+	// Audience That the tokens were for; several are separated by a blank. Empty for requests that were refused before it was known.
+	Audience *string `json:"audience,omitempty"`
+
+	// Block From where: an IPv4 network of 24 bits or an IPv6 network of 48. Empty for those that are not told apart, which are all but 64 an hour for each client and server.
+	Block   *string `json:"block,omitempty"`
+	Granted int64   `json:"granted"`
+
+	// Outcome `granted`, or the cause of the refusals, as in `GET /refusals`.
+	Outcome *string `json:"outcome,omitempty"`
+	Refused int64   `json:"refused"`
+}
+
+// UsageReport defines model for UsageReport.
+type UsageReport struct {
+	// Audience One of those of the client that reports.
+	Audience string `json:"audience"`
+
+	// Dropped How many requests there were of which nothing else is known. If there were any, nothing is called unused because of this time.
+	Dropped *int `json:"dropped,omitempty"`
+
+	// From At most 25 hours ago.
+	From time.Time `json:"from"`
+
+	// ID Of the sender's making, and random; the same when the report is sent again.
+	ID   string           `json:"id"`
+	Rows []UsageReportRow `json:"rows"`
+
+	// Until At most 24 hours later. The rows count in its hour. The next report begins here.
+	Until time.Time `json:"until"`
+}
+
+// UsageReportReceipt defines model for UsageReportReceipt.
+type UsageReportReceipt struct {
+	// Counted Requests.
+	Counted int64 `json:"counted"`
+
+	// Duplicate The report was counted before.
+	Duplicate bool `json:"duplicate"`
+
+	// Ignored Those of clients that get no tokens for the audience.
+	Ignored int64 `json:"ignored"`
+}
+
+// UsageReportRow Requests that are alike.
+type UsageReportRow struct {
+	// ClientID Empty if it is not known whose token it was.
+	ClientID string `json:"client_id"`
+
+	// Endpoint Method and pattern of the route, without ids: `GET /profiles/{id}`. A client has 300 kinds of requests a day; those beyond count without it.
+	Endpoint string `json:"endpoint"`
+
+	// Outcome What became of them. `held` is no request: the program asked whether the token holds the scopes, and it does.
+	Outcome  UsageReportRowOutcome `json:"outcome"`
+	Requests int                   `json:"requests"`
+
+	// Sampled How many of them were looked at, if not all; the others are taken to be alike. Nothing is called unused because of a time in which not all were.
+	Sampled *int `json:"sampled,omitempty"`
+
+	// Scopes What was needed, or what the token lacked.
+	Scopes []string `json:"scopes,omitempty"`
+}
+
+// UsageReportRowOutcome What became of them. `held` is no request: the program asked whether the token holds the scopes, and it does.
+type UsageReportRowOutcome string
+
+// WastefulClient defines model for WastefulClient.
+type WastefulClient struct {
+	// Advice How to keep a token with what calls itself so.
+	Advice   TokenAdvice `json:"advice"`
+	ClientID string      `json:"client_id"`
+
+	// ClientName Null for one that was deleted since.
+	ClientName *string `json:"client_name"`
+	EarlyToday int64   `json:"early_today"`
+	OverToday  int64   `json:"over_today"`
+	UserAgent  string  `json:"user_agent"`
+}
+
+// WastefulClientList defines model for WastefulClientList.
+type WastefulClientList struct {
+	Items []WastefulClient `json:"items"`
+}
+
+// Webhook defines model for Webhook.
+type Webhook struct {
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+
+	// Enabled False if an admin switched it off, or it took nothing for five days, or answered 410.
+	Enabled bool `json:"enabled"`
+
+	// FailingSince Since when nothing has arrived; null if the last did.
+	FailingSince *time.Time `json:"failing_since"`
+	ID           string     `json:"id"`
+
+	// Kinds What it is told of; empty for everything.
+	Kinds []AlertKind `json:"kinds"`
+	URL   string      `json:"url"`
+}
+
+// WebhookCreate defines model for WebhookCreate.
+type WebhookCreate struct {
+	Kinds []string `json:"kinds,omitempty"`
+	URL   string   `json:"url"`
+}
+
+// WebhookCreated defines model for WebhookCreated.
+type WebhookCreated struct {
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+
+	// Enabled False if an admin switched it off, or it took nothing for five days, or answered 410.
+	Enabled bool `json:"enabled"`
+
+	// FailingSince Since when nothing has arrived; null if the last did.
+	FailingSince *time.Time `json:"failing_since"`
+	ID           string     `json:"id"`
+
+	// Kinds What it is told of; empty for everything.
+	Kinds []AlertKind `json:"kinds"`
+
+	// Secret `whsec_` and the key in base64. It is shown here and never again.
+	Secret string `json:"secret"`
+	URL    string `json:"url"`
+}
+
+// WebhookList defines model for WebhookList.
+type WebhookList struct {
+	Items []Webhook `json:"items"`
+	Next  *string   `json:"next,omitempty"`
+}
+
+// WebhookPatch defines model for WebhookPatch.
+type WebhookPatch = Patch
 
 // ByPermission defines model for byPermission.
 type ByPermission = string
@@ -864,8 +1514,26 @@ type Limit = int
 // Resource defines model for resource.
 type Resource = string
 
+// SeenSince defines model for seenSince.
+type SeenSince = time.Time
+
+// UnusedDays defines model for unusedDays.
+type UnusedDays = int
+
 // UnusedSince defines model for unusedSince.
 type UnusedSince = time.Time
+
+// UsedGroup defines model for usedGroup.
+type UsedGroup = []string
+
+// UsedSince defines model for usedSince.
+type UsedSince = time.Time
+
+// UsedStep defines model for usedStep.
+type UsedStep string
+
+// UsedUntil defines model for usedUntil.
+type UsedUntil = time.Time
 
 // ListAdminsParams defines parameters for ListAdmins.
 type ListAdminsParams struct {
@@ -905,6 +1573,65 @@ type UpdateAdminParams struct {
 
 // ResetPasswordParams defines parameters for ResetPassword.
 type ResetPasswordParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListAlertDeliveriesParams defines parameters for ListAlertDeliveries.
+type ListAlertDeliveriesParams struct {
+	// Webhook The id of a webhook.
+	Webhook *string `form:"webhook,omitempty" json:"webhook,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListAlertMutesParams defines parameters for ListAlertMutes.
+type ListAlertMutesParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateAlertMuteParams defines parameters for CreateAlertMute.
+type CreateAlertMuteParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListAlertsParams defines parameters for ListAlerts.
+type ListAlertsParams struct {
+	State *ListAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Kind One of the kinds of alerts.
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Client A Client ID, of a deleted client as well.
+	Client *string `form:"client,omitempty" json:"client,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListAlertsParamsState defines parameters for ListAlerts.
+type ListAlertsParamsState string
+
+// AcknowledgeAlertsParams defines parameters for AcknowledgeAlerts.
+type AcknowledgeAlertsParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// AcknowledgeAlertParams defines parameters for AcknowledgeAlert.
+type AcknowledgeAlertParams struct {
 	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
@@ -1083,6 +1810,12 @@ type CancelRotationParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListClientEndpointsParams defines parameters for ListClientEndpoints.
+type ListClientEndpointsParams struct {
+	// Since From the hour on in which this time lies, if it is in the last two days; otherwise from the day. By default seven days ago. At most 90 days ago.
+	Since *SeenSince `form:"since,omitempty" json:"since,omitempty"`
+}
+
 // ListClientRefusalsParams defines parameters for ListClientRefusals.
 type ListClientRefusalsParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -1092,10 +1825,22 @@ type ListClientRefusalsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ResumeClientParams defines parameters for ResumeClient.
+type ResumeClientParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RevokeTokensParams defines parameters for RevokeTokens.
 type RevokeTokensParams struct {
 	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ReadScopeUseParams defines parameters for ReadScopeUse.
+type ReadScopeUseParams struct {
+	// Days How many days something must not have been used. From 1 to 365.
+	Days *UnusedDays `form:"days,omitempty" json:"days,omitempty"`
 }
 
 // ListSecretsParams defines parameters for ListSecrets.
@@ -1121,6 +1866,27 @@ type DeleteSecretParams struct {
 	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// ReadUsageParams defines parameters for ReadUsage.
+type ReadUsageParams struct {
+	// Since From the hour or day on in which this time lies. By default two days of hours, or 30 days. At most 90 days of hours, or two years of days, before `until`.
+	Since *UsedSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Up to this time, with the hour or day in which it lies. By default now.
+	Until *UsedUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Step How much time each item stands for. Days are those of UTC.
+	Step *ReadUsageParamsStep `form:"step,omitempty" json:"step,omitempty"`
+
+	// Group What the requests of an hour or day are told apart by. With more than 10,000 items the answer is 400.
+	Group UsedGroup `form:"group,omitempty" json:"group,omitempty"`
+}
+
+// ReadUsageParamsStep defines parameters for ReadUsage.
+type ReadUsageParamsStep string
+
+// ReadUsageParamsGroup defines parameters for ReadUsage.
+type ReadUsageParamsGroup string
 
 // ListDeletedClientsParams defines parameters for ListDeletedClients.
 type ListDeletedClientsParams struct {
@@ -1231,6 +1997,12 @@ type UpdateSectionParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ReportLeakedSecretsParams defines parameters for ReportLeakedSecrets.
+type ReportLeakedSecretsParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Admin The id of an admin, to see only theirs.
@@ -1267,6 +2039,78 @@ type DeleteSigningKeyParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListUnusedClientsParams defines parameters for ListUnusedClients.
+type ListUnusedClientsParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ReadAccountUsageParams defines parameters for ReadAccountUsage.
+type ReadAccountUsageParams struct {
+	// Since From the hour or day on in which this time lies. By default two days of hours, or 30 days. At most 90 days of hours, or two years of days, before `until`.
+	Since *UsedSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Up to this time, with the hour or day in which it lies. By default now.
+	Until *UsedUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Step How much time each item stands for. Days are those of UTC.
+	Step *ReadAccountUsageParamsStep `form:"step,omitempty" json:"step,omitempty"`
+
+	// Group What the requests of an hour or day are told apart by. With more than 10,000 items the answer is 400.
+	Group UsedGroup `form:"group,omitempty" json:"group,omitempty"`
+}
+
+// ReadAccountUsageParamsStep defines parameters for ReadAccountUsage.
+type ReadAccountUsageParamsStep string
+
+// ReadAccountUsageParamsGroup defines parameters for ReadAccountUsage.
+type ReadAccountUsageParamsGroup string
+
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteWebhookParams defines parameters for DeleteWebhook.
+type DeleteWebhookParams struct {
+	// DryRun True says what would be done, and does nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReadWebhookParams defines parameters for ReadWebhook.
+type ReadWebhookParams struct {
+	// IfNoneMatch Answer 304 if the resource still has one of these entity tags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateWebhookParams defines parameters for UpdateWebhook.
+type UpdateWebhookParams struct {
+	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateAdminJSONRequestBody defines body for CreateAdmin for application/json ContentType.
 type CreateAdminJSONRequestBody = AdminCreate
 
@@ -1275,6 +2119,12 @@ type UpdateAdminJSONRequestBody = AdminPatch
 
 // UpdateAdminApplicationMergePatchPlusJSONRequestBody defines body for UpdateAdmin for application/merge-patch+json ContentType.
 type UpdateAdminApplicationMergePatchPlusJSONRequestBody = AdminPatch
+
+// CreateAlertMuteJSONRequestBody defines body for CreateAlertMute for application/json ContentType.
+type CreateAlertMuteJSONRequestBody = AlertMuteCreate
+
+// AcknowledgeAlertsJSONRequestBody defines body for AcknowledgeAlerts for application/json ContentType.
+type AcknowledgeAlertsJSONRequestBody = AlertAcknowledge
 
 // CreateCapabilityJSONRequestBody defines body for CreateCapability for application/json ContentType.
 type CreateCapabilityJSONRequestBody = CapabilityCreate
@@ -1315,6 +2165,9 @@ type UpdateSectionJSONRequestBody = SectionPatch
 // UpdateSectionApplicationMergePatchPlusJSONRequestBody defines body for UpdateSection for application/merge-patch+json ContentType.
 type UpdateSectionApplicationMergePatchPlusJSONRequestBody = SectionPatch
 
+// ReportLeakedSecretsJSONRequestBody defines body for ReportLeakedSecrets for application/json ContentType.
+type ReportLeakedSecretsJSONRequestBody = LeakReport
+
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = SignIn
 
@@ -1323,6 +2176,18 @@ type ChangePasswordJSONRequestBody = PasswordChange
 
 // RotateSigningKeyJSONRequestBody defines body for RotateSigningKey for application/json ContentType.
 type RotateSigningKeyJSONRequestBody = SigningKeyRotate
+
+// ReportUsageJSONRequestBody defines body for ReportUsage for application/json ContentType.
+type ReportUsageJSONRequestBody = UsageReport
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookPatch
+
+// UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
+type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookPatch
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1461,6 +2326,77 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /admins/{id}/reset-password (the `ResetPassword` operationId).
 	ResetPassword(ctx context.Context, id Resource, params *ResetPasswordParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAlertDeliveries List what was sent, or waits to be
+	//
+	// Newest first, by webhook and by e-mail. Kept for 30 days.
+	//
+	// Corresponds with GET /alert-deliveries (the `ListAlertDeliveries` operationId).
+	ListAlertDeliveries(ctx context.Context, params *ListAlertDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAlertMutes List what is muted
+	//
+	// Corresponds with GET /alert-mutes (the `ListAlertMutes` operationId).
+	ListAlertMutes(ctx context.Context, params *ListAlertMutesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAlertMuteWithBody Mute a kind of alerts, the alerts of a client, or both
+	//
+	// From now on they go to nobody and are not open. With `mail`, it is only the admin who asks, in a
+	// session, that gets no mail of them. If that is muted already, the answer is what there is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /alert-mutes (the `CreateAlertMute` operationId).
+	CreateAlertMuteWithBody(ctx context.Context, params *CreateAlertMuteParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAlertMute Mute a kind of alerts, the alerts of a client, or both
+	//
+	// From now on they go to nobody and are not open. With `mail`, it is only the admin who asks, in a
+	// session, that gets no mail of them. If that is muted already, the answer is what there is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /alert-mutes (the `CreateAlertMute` operationId).
+	CreateAlertMute(ctx context.Context, params *CreateAlertMuteParams, body CreateAlertMuteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteAlertMute Mute something no longer
+	//
+	// Corresponds with DELETE /alert-mutes/{id} (the `DeleteAlertMute` operationId).
+	DeleteAlertMute(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAlerts List alerts
+	//
+	// Newest first. Each tells of one thing once, and is kept for a year. What is muted when it comes
+	// is in the list, goes to nobody, and is not open.
+	//
+	// Corresponds with GET /alerts (the `ListAlerts` operationId).
+	ListAlerts(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcknowledgeAlertsWithBody Acknowledge all open alerts, or those of a kind or a client
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /alerts/acknowledge (the `AcknowledgeAlerts` operationId).
+	AcknowledgeAlertsWithBody(ctx context.Context, params *AcknowledgeAlertsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcknowledgeAlerts Acknowledge all open alerts, or those of a kind or a client
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /alerts/acknowledge (the `AcknowledgeAlerts` operationId).
+	AcknowledgeAlerts(ctx context.Context, params *AcknowledgeAlertsParams, body AcknowledgeAlertsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadAlert Read an alert
+	//
+	// Corresponds with GET /alerts/{id} (the `ReadAlert` operationId).
+	ReadAlert(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcknowledgeAlert Acknowledge an alert
+	//
+	// Says that somebody has seen it. Whoever was first stays.
+	//
+	// Corresponds with POST /alerts/{id}/acknowledge (the `AcknowledgeAlert` operationId).
+	AcknowledgeAlert(ctx context.Context, id Resource, params *AcknowledgeAlertParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAuditEvents List what was done
 	//
@@ -1619,12 +2555,33 @@ type ClientInterface interface {
 	// Corresponds with POST /clients/{id}/cancel-rotation (the `CancelRotation` operationId).
 	CancelRotation(ctx context.Context, id Resource, params *CancelRotationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListClientEndpoints At which endpoints of resource servers a client was seen, and how often it was refused there
+	//
+	// As resource servers report it (`POST /usage/reports`), the busiest first. Those that report
+	// nothing, and refusals of tokens of which it is not known whose they are, are not in it.
+	//
+	// Corresponds with GET /clients/{id}/endpoints (the `ListClientEndpoints` operationId).
+	ListClientEndpoints(ctx context.Context, id Resource, params *ListClientEndpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadClientLimits How a client stands with its limits, and whether it asks for more tokens than it needs
+	//
+	// Corresponds with GET /clients/{id}/limits (the `ReadClientLimits` operationId).
+	ReadClientLimits(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListClientRefusals Why token requests of a client were refused
 	//
 	// Newest first. The id may also be that of a deleted client.
 	//
 	// Corresponds with GET /clients/{id}/refusals (the `ListClientRefusals` operationId).
 	ListClientRefusals(ctx context.Context, id Resource, params *ListClientRefusalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResumeClient Say that a client is wanted
+	//
+	// Counts as a use. A client that was suspended because nobody used it gets tokens again; of another
+	// the count of the days without use begins anew.
+	//
+	// Corresponds with POST /clients/{id}/resume (the `ResumeClient` operationId).
+	ResumeClient(ctx context.Context, id Resource, params *ResumeClientParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeTokens Revoke every token that a client was given
 	//
@@ -1633,6 +2590,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /clients/{id}/revoke-tokens (the `RevokeTokens` operationId).
 	RevokeTokens(ctx context.Context, id Resource, params *RevokeTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadScopeUse Which of its Sections and permissions a client uses, and what it would hold without the others
+	//
+	// Something is called `unused` only if the client held it all the time and nobody can have used
+	// it: resource servers reported, without a gap, for every audience that the client gets tokens for
+	// (`coverage`), or it got no token. `narrowed` is a merge patch for `PATCH /clients/{id}`, which
+	// takes away what is `taken`; send it with the `etag` as `If-Match`.
+	//
+	// Corresponds with GET /clients/{id}/scope-use (the `ReadScopeUse` operationId).
+	ReadScopeUse(ctx context.Context, id Resource, params *ReadScopeUseParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSecrets List a client's secrets, with how they are used
 	//
@@ -1675,11 +2642,15 @@ type ClientInterface interface {
 
 	// ReadUsage How many token requests of a client were granted and refused
 	//
-	// Hour by hour in the last two days, the oldest first, the last the one that is under way. It is
-	// counted some seconds late.
+	// By the hour, which is kept for 90 days, or by the day, which is kept for two years; without
+	// parameters, hour by hour in the last two days. The oldest come first, and the last is the hour
+	// or day that is under way. It is counted a second late. A request that was refused before its
+	// client was looked up, because it was malformed, counts for the account alone.
+	//
+	// With `Accept: text/csv` the items are rows of CSV (RFC 4180), below a row of their names.
 	//
 	// Corresponds with GET /clients/{id}/usage (the `ReadUsage` operationId).
-	ReadUsage(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ReadUsage(ctx context.Context, id Resource, params *ReadUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDeletedClients List deleted clients
 	//
@@ -1760,6 +2731,11 @@ type ClientInterface interface {
 	// Corresponds with PATCH /keyspaces/{id} (the `UpdateKeyspace` operationId).
 	UpdateKeyspaceWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateKeyspaceParams, body UpdateKeyspaceApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListPlans The plans that clients can be on, and how the account stands with its own limits
+	//
+	// Corresponds with GET /plans (the `ListPlans` operationId).
+	ListPlans(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRefusals Why token requests were refused
 	//
 	// Newest first. Refusals are counted by client, cause, address and hour, and kept for seven days.
@@ -1820,6 +2796,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /sections/{id} (the `UpdateSection` operationId).
 	UpdateSectionWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateSectionParams, body UpdateSectionApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportLeakedSecretsWithBody Revoke secrets that others could read
+	//
+	// Each secret that a client here has is revoked at once, and no other: the client and its second
+	// secret go on. The answer says in the order of the request what became of each, and repeats none.
+	// It may be sent again: what was revoked stays so.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /security/leaked-secrets (the `ReportLeakedSecrets` operationId).
+	ReportLeakedSecretsWithBody(ctx context.Context, params *ReportLeakedSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportLeakedSecrets Revoke secrets that others could read
+	//
+	// Each secret that a client here has is revoked at once, and no other: the client and its second
+	// secret go on. The answer says in the order of the request what became of each, and repeats none.
+	// It may be sent again: what was revoked stays so.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /security/leaked-secrets (the `ReportLeakedSecrets` operationId).
+	ReportLeakedSecrets(ctx context.Context, params *ReportLeakedSecretsParams, body ReportLeakedSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SignOut Sign out
 	//
@@ -1917,6 +2915,132 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /signing-keys/{kid} (the `DeleteSigningKey` operationId).
 	DeleteSigningKey(ctx context.Context, kid string, params *DeleteSigningKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUnusedClients List the clients that leave because nobody uses them
+	//
+	// Those that were told of or suspended, longest unused first. The rule is the server's: after so
+	// many days without use a client is suspended, with notices 15, 7 and 1 days before, and so many
+	// days later deleted, with notices likewise. One use, or `POST /clients/{id}/resume`, ends it.
+	// Clients with `keep_unused` are left alone, and so are those that hold `wardkey:introspect`.
+	//
+	// Corresponds with GET /unused-clients (the `ListUnusedClients` operationId).
+	ListUnusedClients(ctx context.Context, params *ListUnusedClientsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadAccountUsage How many token requests of all clients were granted and refused
+	//
+	// As of one client (`GET /clients/{id}/usage`): of all together, those that were deleted too, and
+	// with the requests that named no client or one that nobody has.
+	//
+	// Corresponds with GET /usage (the `ReadAccountUsage` operationId).
+	ReadAccountUsage(ctx context.Context, params *ReadAccountUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportUsageWithBody Report what tokens were used for at a resource server
+	//
+	// For resource servers, with a token of their own that holds `wardkey:introspect` (package `verify`
+	// does it with `WithReports`). A client reports about its own `audiences` alone, which must be set,
+	// and about clients that get tokens for them; what it says of others is ignored.
+	//
+	// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
+	// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
+	// report is about may have been anything, so nothing is called unused.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
+	ReportUsageWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportUsage Report what tokens were used for at a resource server
+	//
+	// For resource servers, with a token of their own that holds `wardkey:introspect` (package `verify`
+	// does it with `WithReports`). A client reports about its own `audiences` alone, which must be set,
+	// and about clients that get tokens for them; what it says of others is ignored.
+	//
+	// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
+	// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
+	// report is about may have been anything, so nothing is called unused.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
+	ReportUsage(ctx context.Context, body ReportUsageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWastefulClients The 50 clients that ask most often for tokens which they do not need
+	//
+	// Since midnight UTC; those first that asked most often while their last token had more than half its life left.
+	//
+	// Corresponds with GET /wasteful-clients (the `ListWastefulClients` operationId).
+	ListWastefulClients(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhooks List webhooks
+	//
+	// Corresponds with GET /webhooks (the `ListWebhooks` operationId).
+	ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookWithBody Create a webhook
+	//
+	// The answer holds the secret that signatures are checked with (Standard Webhooks), which no other
+	// answer ever does. The address is `https://`, and is on the public internet, unless the server
+	// allows networks by `--webhook-allow-private`. At most 100.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBody(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhook Create a webhook
+	//
+	// The answer holds the secret that signatures are checked with (Standard Webhooks), which no other
+	// answer ever does. The address is `https://`, and is on the public internet, unless the server
+	// allows networks by `--webhook-allow-private`. At most 100.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
+	CreateWebhook(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteWebhook Delete a webhook, and what waits to be sent to it
+	//
+	// Corresponds with DELETE /webhooks/{id} (the `DeleteWebhook` operationId).
+	DeleteWebhook(ctx context.Context, id Resource, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadWebhook Read a webhook
+	//
+	// Corresponds with GET /webhooks/{id} (the `ReadWebhook` operationId).
+	ReadWebhook(ctx context.Context, id Resource, params *ReadWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhookWithBody Change a webhook, or switch it off or on
+	//
+	// What a webhook misses while it is off is not sent later. Its secret stays.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithBody(ctx context.Context, id Resource, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhook Change a webhook, or switch it off or on
+	//
+	// What a webhook misses while it is off is not sent later. Its secret stays.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhook(ctx context.Context, id Resource, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook, or switch it off or on
+	//
+	// What a webhook misses while it is off is not sent later. Its secret stays.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestWebhook Send something to a webhook that is no alert
+	//
+	// It is sent within a few seconds; the deliveries of the webhook say what came of it.
+	//
+	// Corresponds with POST /webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhook(ctx context.Context, id Resource, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // ListAdmins List admins
@@ -2063,6 +3187,177 @@ func (c *API) UpdateAdminWithApplicationMergePatchPlusJSONBody(ctx context.Conte
 // Corresponds with POST /admins/{id}/reset-password (the `ResetPassword` operationId).
 func (c *API) ResetPassword(ctx context.Context, id Resource, params *ResetPasswordParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResetPasswordRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAlertDeliveries List what was sent, or waits to be
+//
+// Newest first, by webhook and by e-mail. Kept for 30 days.
+//
+// Corresponds with GET /alert-deliveries (the `ListAlertDeliveries` operationId).
+func (c *API) ListAlertDeliveries(ctx context.Context, params *ListAlertDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAlertDeliveriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAlertMutes List what is muted
+//
+// Corresponds with GET /alert-mutes (the `ListAlertMutes` operationId).
+func (c *API) ListAlertMutes(ctx context.Context, params *ListAlertMutesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAlertMutesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAlertMuteWithBody Mute a kind of alerts, the alerts of a client, or both
+//
+// From now on they go to nobody and are not open. With `mail`, it is only the admin who asks, in a
+// session, that gets no mail of them. If that is muted already, the answer is what there is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /alert-mutes (the `CreateAlertMute` operationId).
+func (c *API) CreateAlertMuteWithBody(ctx context.Context, params *CreateAlertMuteParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAlertMuteRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAlertMute Mute a kind of alerts, the alerts of a client, or both
+//
+// From now on they go to nobody and are not open. With `mail`, it is only the admin who asks, in a
+// session, that gets no mail of them. If that is muted already, the answer is what there is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /alert-mutes (the `CreateAlertMute` operationId).
+func (c *API) CreateAlertMute(ctx context.Context, params *CreateAlertMuteParams, body CreateAlertMuteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAlertMuteRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteAlertMute Mute something no longer
+//
+// Corresponds with DELETE /alert-mutes/{id} (the `DeleteAlertMute` operationId).
+func (c *API) DeleteAlertMute(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteAlertMuteRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAlerts List alerts
+//
+// Newest first. Each tells of one thing once, and is kept for a year. What is muted when it comes
+// is in the list, goes to nobody, and is not open.
+//
+// Corresponds with GET /alerts (the `ListAlerts` operationId).
+func (c *API) ListAlerts(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAlertsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcknowledgeAlertsWithBody Acknowledge all open alerts, or those of a kind or a client
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /alerts/acknowledge (the `AcknowledgeAlerts` operationId).
+func (c *API) AcknowledgeAlertsWithBody(ctx context.Context, params *AcknowledgeAlertsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcknowledgeAlertsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcknowledgeAlerts Acknowledge all open alerts, or those of a kind or a client
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /alerts/acknowledge (the `AcknowledgeAlerts` operationId).
+func (c *API) AcknowledgeAlerts(ctx context.Context, params *AcknowledgeAlertsParams, body AcknowledgeAlertsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcknowledgeAlertsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadAlert Read an alert
+//
+// Corresponds with GET /alerts/{id} (the `ReadAlert` operationId).
+func (c *API) ReadAlert(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadAlertRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcknowledgeAlert Acknowledge an alert
+//
+// Says that somebody has seen it. Whoever was first stays.
+//
+// Corresponds with POST /alerts/{id}/acknowledge (the `AcknowledgeAlert` operationId).
+func (c *API) AcknowledgeAlert(ctx context.Context, id Resource, params *AcknowledgeAlertParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcknowledgeAlertRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2440,6 +3735,39 @@ func (c *API) CancelRotation(ctx context.Context, id Resource, params *CancelRot
 	return c.Client.Do(req)
 }
 
+// ListClientEndpoints At which endpoints of resource servers a client was seen, and how often it was refused there
+//
+// As resource servers report it (`POST /usage/reports`), the busiest first. Those that report
+// nothing, and refusals of tokens of which it is not known whose they are, are not in it.
+//
+// Corresponds with GET /clients/{id}/endpoints (the `ListClientEndpoints` operationId).
+func (c *API) ListClientEndpoints(ctx context.Context, id Resource, params *ListClientEndpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListClientEndpointsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadClientLimits How a client stands with its limits, and whether it asks for more tokens than it needs
+//
+// Corresponds with GET /clients/{id}/limits (the `ReadClientLimits` operationId).
+func (c *API) ReadClientLimits(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadClientLimitsRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListClientRefusals Why token requests of a client were refused
 //
 // Newest first. The id may also be that of a deleted client.
@@ -2447,6 +3775,24 @@ func (c *API) CancelRotation(ctx context.Context, id Resource, params *CancelRot
 // Corresponds with GET /clients/{id}/refusals (the `ListClientRefusals` operationId).
 func (c *API) ListClientRefusals(ctx context.Context, id Resource, params *ListClientRefusalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListClientRefusalsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResumeClient Say that a client is wanted
+//
+// Counts as a use. A client that was suspended because nobody used it gets tokens again; of another
+// the count of the days without use begins anew.
+//
+// Corresponds with POST /clients/{id}/resume (the `ResumeClient` operationId).
+func (c *API) ResumeClient(ctx context.Context, id Resource, params *ResumeClientParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResumeClientRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2465,6 +3811,26 @@ func (c *API) ListClientRefusals(ctx context.Context, id Resource, params *ListC
 // Corresponds with POST /clients/{id}/revoke-tokens (the `RevokeTokens` operationId).
 func (c *API) RevokeTokens(ctx context.Context, id Resource, params *RevokeTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeTokensRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadScopeUse Which of its Sections and permissions a client uses, and what it would hold without the others
+//
+// Something is called `unused` only if the client held it all the time and nobody can have used
+// it: resource servers reported, without a gap, for every audience that the client gets tokens for
+// (`coverage`), or it got no token. `narrowed` is a merge patch for `PATCH /clients/{id}`, which
+// takes away what is `taken`; send it with the `etag` as `If-Match`.
+//
+// Corresponds with GET /clients/{id}/scope-use (the `ReadScopeUse` operationId).
+func (c *API) ReadScopeUse(ctx context.Context, id Resource, params *ReadScopeUseParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadScopeUseRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2566,12 +3932,16 @@ func (c *API) ListSecretAddresses(ctx context.Context, id Resource, secretID str
 
 // ReadUsage How many token requests of a client were granted and refused
 //
-// Hour by hour in the last two days, the oldest first, the last the one that is under way. It is
-// counted some seconds late.
+// By the hour, which is kept for 90 days, or by the day, which is kept for two years; without
+// parameters, hour by hour in the last two days. The oldest come first, and the last is the hour
+// or day that is under way. It is counted a second late. A request that was refused before its
+// client was looked up, because it was malformed, counts for the account alone.
+//
+// With `Accept: text/csv` the items are rows of CSV (RFC 4180), below a row of their names.
 //
 // Corresponds with GET /clients/{id}/usage (the `ReadUsage` operationId).
-func (c *API) ReadUsage(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewReadUsageRequest(c.Server, id)
+func (c *API) ReadUsage(ctx context.Context, id Resource, params *ReadUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadUsageRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2771,6 +4141,21 @@ func (c *API) UpdateKeyspaceWithApplicationMergePatchPlusJSONBody(ctx context.Co
 	return c.Client.Do(req)
 }
 
+// ListPlans The plans that clients can be on, and how the account stands with its own limits
+//
+// Corresponds with GET /plans (the `ListPlans` operationId).
+func (c *API) ListPlans(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPlansRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRefusals Why token requests were refused
 //
 // Newest first. Refusals are counted by client, cause, address and hour, and kept for seven days.
@@ -2912,6 +4297,48 @@ func (c *API) UpdateSection(ctx context.Context, id Resource, params *UpdateSect
 // Corresponds with PATCH /sections/{id} (the `UpdateSection` operationId).
 func (c *API) UpdateSectionWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateSectionParams, body UpdateSectionApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateSectionRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportLeakedSecretsWithBody Revoke secrets that others could read
+//
+// Each secret that a client here has is revoked at once, and no other: the client and its second
+// secret go on. The answer says in the order of the request what became of each, and repeats none.
+// It may be sent again: what was revoked stays so.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /security/leaked-secrets (the `ReportLeakedSecrets` operationId).
+func (c *API) ReportLeakedSecretsWithBody(ctx context.Context, params *ReportLeakedSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportLeakedSecretsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportLeakedSecrets Revoke secrets that others could read
+//
+// Each secret that a client here has is revoked at once, and no other: the client and its second
+// secret go on. The answer says in the order of the request what became of each, and repeats none.
+// It may be sent again: what was revoked stays so.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /security/leaked-secrets (the `ReportLeakedSecrets` operationId).
+func (c *API) ReportLeakedSecrets(ctx context.Context, params *ReportLeakedSecretsParams, body ReportLeakedSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportLeakedSecretsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3129,6 +4556,272 @@ func (c *API) RotateSigningKey(ctx context.Context, params *RotateSigningKeyPara
 // Corresponds with DELETE /signing-keys/{kid} (the `DeleteSigningKey` operationId).
 func (c *API) DeleteSigningKey(ctx context.Context, kid string, params *DeleteSigningKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteSigningKeyRequest(c.Server, kid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUnusedClients List the clients that leave because nobody uses them
+//
+// Those that were told of or suspended, longest unused first. The rule is the server's: after so
+// many days without use a client is suspended, with notices 15, 7 and 1 days before, and so many
+// days later deleted, with notices likewise. One use, or `POST /clients/{id}/resume`, ends it.
+// Clients with `keep_unused` are left alone, and so are those that hold `wardkey:introspect`.
+//
+// Corresponds with GET /unused-clients (the `ListUnusedClients` operationId).
+func (c *API) ListUnusedClients(ctx context.Context, params *ListUnusedClientsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUnusedClientsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadAccountUsage How many token requests of all clients were granted and refused
+//
+// As of one client (`GET /clients/{id}/usage`): of all together, those that were deleted too, and
+// with the requests that named no client or one that nobody has.
+//
+// Corresponds with GET /usage (the `ReadAccountUsage` operationId).
+func (c *API) ReadAccountUsage(ctx context.Context, params *ReadAccountUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadAccountUsageRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportUsageWithBody Report what tokens were used for at a resource server
+//
+// For resource servers, with a token of their own that holds `wardkey:introspect` (package `verify`
+// does it with `WithReports`). A client reports about its own `audiences` alone, which must be set,
+// and about clients that get tokens for them; what it says of others is ignored.
+//
+// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
+// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
+// report is about may have been anything, so nothing is called unused.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
+func (c *API) ReportUsageWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportUsageRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportUsage Report what tokens were used for at a resource server
+//
+// For resource servers, with a token of their own that holds `wardkey:introspect` (package `verify`
+// does it with `WithReports`). A client reports about its own `audiences` alone, which must be set,
+// and about clients that get tokens for them; what it says of others is ignored.
+//
+// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
+// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
+// report is about may have been anything, so nothing is called unused.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
+func (c *API) ReportUsage(ctx context.Context, body ReportUsageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportUsageRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWastefulClients The 50 clients that ask most often for tokens which they do not need
+//
+// Since midnight UTC; those first that asked most often while their last token had more than half its life left.
+//
+// Corresponds with GET /wasteful-clients (the `ListWastefulClients` operationId).
+func (c *API) ListWastefulClients(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWastefulClientsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhooks List webhooks
+//
+// Corresponds with GET /webhooks (the `ListWebhooks` operationId).
+func (c *API) ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhooksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookWithBody Create a webhook
+//
+// The answer holds the secret that signatures are checked with (Standard Webhooks), which no other
+// answer ever does. The address is `https://`, and is on the public internet, unless the server
+// allows networks by `--webhook-allow-private`. At most 100.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
+func (c *API) CreateWebhookWithBody(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhook Create a webhook
+//
+// The answer holds the secret that signatures are checked with (Standard Webhooks), which no other
+// answer ever does. The address is `https://`, and is on the public internet, unless the server
+// allows networks by `--webhook-allow-private`. At most 100.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
+func (c *API) CreateWebhook(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteWebhook Delete a webhook, and what waits to be sent to it
+//
+// Corresponds with DELETE /webhooks/{id} (the `DeleteWebhook` operationId).
+func (c *API) DeleteWebhook(ctx context.Context, id Resource, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteWebhookRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadWebhook Read a webhook
+//
+// Corresponds with GET /webhooks/{id} (the `ReadWebhook` operationId).
+func (c *API) ReadWebhook(ctx context.Context, id Resource, params *ReadWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadWebhookRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhookWithBody Change a webhook, or switch it off or on
+//
+// What a webhook misses while it is off is not sent later. Its secret stays.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *API) UpdateWebhookWithBody(ctx context.Context, id Resource, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhook Change a webhook, or switch it off or on
+//
+// What a webhook misses while it is off is not sent later. Its secret stays.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *API) UpdateWebhook(ctx context.Context, id Resource, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook, or switch it off or on
+//
+// What a webhook misses while it is off is not sent later. Its secret stays.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *API) UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Resource, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestWebhook Send something to a webhook that is no alert
+//
+// It is sent within a few seconds; the deliveries of the webhook say what came of it.
+//
+// Corresponds with POST /webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *API) TestWebhook(ctx context.Context, id Resource, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3475,6 +5168,479 @@ func NewResetPasswordRequest(server string, id Resource, params *ResetPasswordPa
 	}
 
 	operationPath := fmt.Sprintf("/admins/%s/reset-password", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListAlertDeliveriesRequest constructs an http.Request for the ListAlertDeliveries method
+func NewListAlertDeliveriesRequest(server string, params *ListAlertDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/alert-deliveries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Webhook != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "webhook", *params.Webhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAlertMutesRequest constructs an http.Request for the ListAlertMutes method
+func NewListAlertMutesRequest(server string, params *ListAlertMutesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/alert-mutes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateAlertMuteRequest calls the generic CreateAlertMute builder with application/json body
+func NewCreateAlertMuteRequest(server string, params *CreateAlertMuteParams, body CreateAlertMuteJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAlertMuteRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateAlertMuteRequestWithBody constructs an http.Request for the CreateAlertMute method, with any body, and a specified content type
+func NewCreateAlertMuteRequestWithBody(server string, params *CreateAlertMuteParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/alert-mutes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteAlertMuteRequest constructs an http.Request for the DeleteAlertMute method
+func NewDeleteAlertMuteRequest(server string, id Resource) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/alert-mutes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAlertsRequest constructs an http.Request for the ListAlerts method
+func NewListAlertsRequest(server string, params *ListAlertsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/alerts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Client != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "client", *params.Client, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcknowledgeAlertsRequest calls the generic AcknowledgeAlerts builder with application/json body
+func NewAcknowledgeAlertsRequest(server string, params *AcknowledgeAlertsParams, body AcknowledgeAlertsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAcknowledgeAlertsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewAcknowledgeAlertsRequestWithBody constructs an http.Request for the AcknowledgeAlerts method, with any body, and a specified content type
+func NewAcknowledgeAlertsRequestWithBody(server string, params *AcknowledgeAlertsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/alerts/acknowledge")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReadAlertRequest constructs an http.Request for the ReadAlert method
+func NewReadAlertRequest(server string, id Resource) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/alerts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcknowledgeAlertRequest constructs an http.Request for the AcknowledgeAlert method
+func NewAcknowledgeAlertRequest(server string, id Resource, params *AcknowledgeAlertParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/alerts/%s/acknowledge", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -4671,6 +6837,101 @@ func NewCancelRotationRequest(server string, id Resource, params *CancelRotation
 	return req, nil
 }
 
+// NewListClientEndpointsRequest constructs an http.Request for the ListClientEndpoints method
+func NewListClientEndpointsRequest(server string, id Resource, params *ListClientEndpointsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients/%s/endpoints", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadClientLimitsRequest constructs an http.Request for the ReadClientLimits method
+func NewReadClientLimitsRequest(server string, id Resource) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients/%s/limits", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListClientRefusalsRequest constructs an http.Request for the ListClientRefusals method
 func NewListClientRefusalsRequest(server string, id Resource, params *ListClientRefusalsParams) (*http.Request, error) {
 	var err error
@@ -4744,6 +7005,55 @@ func NewListClientRefusalsRequest(server string, id Resource, params *ListClient
 	return req, nil
 }
 
+// NewResumeClientRequest constructs an http.Request for the ResumeClient method
+func NewResumeClientRequest(server string, id Resource, params *ResumeClientParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients/%s/resume", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewRevokeTokensRequest constructs an http.Request for the RevokeTokens method
 func NewRevokeTokensRequest(server string, id Resource, params *RevokeTokensParams) (*http.Request, error) {
 	var err error
@@ -4788,6 +7098,67 @@ func NewRevokeTokensRequest(server string, id Resource, params *RevokeTokensPara
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewReadScopeUseRequest constructs an http.Request for the ReadScopeUse method
+func NewReadScopeUseRequest(server string, id Resource, params *ReadScopeUseParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/clients/%s/scope-use", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Days != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "days", *params.Days, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -5053,7 +7424,7 @@ func NewListSecretAddressesRequest(server string, id Resource, secretID string) 
 }
 
 // NewReadUsageRequest constructs an http.Request for the ReadUsage method
-func NewReadUsageRequest(server string, id Resource) (*http.Request, error) {
+func NewReadUsageRequest(server string, id Resource, params *ReadUsageParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5076,6 +7447,69 @@ func NewReadUsageRequest(server string, id Resource) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Step != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "step", *params.Step, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Group != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "group", params.Group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -5583,6 +8017,33 @@ func NewUpdateKeyspaceRequestWithBody(server string, id Resource, params *Update
 	return req, nil
 }
 
+// NewListPlansRequest constructs an http.Request for the ListPlans method
+func NewListPlansRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/plans")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRefusalsRequest constructs an http.Request for the ListRefusals method
 func NewListRefusalsRequest(server string, params *ListRefusalsParams) (*http.Request, error) {
 	var err error
@@ -6009,6 +8470,61 @@ func NewUpdateSectionRequestWithBody(server string, id Resource, params *UpdateS
 			}
 
 			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReportLeakedSecretsRequest calls the generic ReportLeakedSecrets builder with application/json body
+func NewReportLeakedSecretsRequest(server string, params *ReportLeakedSecretsParams, body ReportLeakedSecretsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportLeakedSecretsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewReportLeakedSecretsRequestWithBody constructs an http.Request for the ReportLeakedSecrets method, with any body, and a specified content type
+func NewReportLeakedSecretsRequestWithBody(server string, params *ReportLeakedSecretsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/security/leaked-secrets")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
 		}
 
 	}
@@ -6459,6 +8975,597 @@ func NewDeleteSigningKeyRequest(server string, kid string, params *DeleteSigning
 	return req, nil
 }
 
+// NewListUnusedClientsRequest constructs an http.Request for the ListUnusedClients method
+func NewListUnusedClientsRequest(server string, params *ListUnusedClientsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/unused-clients")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadAccountUsageRequest constructs an http.Request for the ReadAccountUsage method
+func NewReadAccountUsageRequest(server string, params *ReadAccountUsageParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/usage")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Step != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "step", *params.Step, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Group != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "group", params.Group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReportUsageRequest calls the generic ReportUsage builder with application/json body
+func NewReportUsageRequest(server string, body ReportUsageJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportUsageRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReportUsageRequestWithBody constructs an http.Request for the ReportUsage method, with any body, and a specified content type
+func NewReportUsageRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/usage/reports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListWastefulClientsRequest constructs an http.Request for the ListWastefulClients method
+func NewListWastefulClientsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/wasteful-clients")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListWebhooksRequest constructs an http.Request for the ListWebhooks method
+func NewListWebhooksRequest(server string, params *ListWebhooksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateWebhookRequest calls the generic CreateWebhook builder with application/json body
+func NewCreateWebhookRequest(server string, params *CreateWebhookParams, body CreateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateWebhookRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateWebhookRequestWithBody constructs an http.Request for the CreateWebhook method, with any body, and a specified content type
+func NewCreateWebhookRequestWithBody(server string, params *CreateWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteWebhookRequest constructs an http.Request for the DeleteWebhook method
+func NewDeleteWebhookRequest(server string, id Resource, params *DeleteWebhookParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewReadWebhookRequest constructs an http.Request for the ReadWebhook method
+func NewReadWebhookRequest(server string, id Resource, params *ReadWebhookParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateWebhookRequest calls the generic UpdateWebhook builder with application/json body
+func NewUpdateWebhookRequest(server string, id Resource, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateWebhookRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewUpdateWebhookRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateWebhook builder with application/merge-patch+json body
+func NewUpdateWebhookRequestWithApplicationMergePatchPlusJSONBody(server string, id Resource, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateWebhookRequestWithBody(server, id, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateWebhookRequestWithBody constructs an http.Request for the UpdateWebhook method, with any body, and a specified content type
+func NewUpdateWebhookRequestWithBody(server string, id Resource, params *UpdateWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTestWebhookRequest constructs an http.Request for the TestWebhook method
+func NewTestWebhookRequest(server string, id Resource, params *TestWebhookParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/webhooks/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 func (c *API) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -6574,6 +9681,89 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /admins/{id}/reset-password (the `ResetPassword` operationId).
 	ResetPasswordWithResponse(ctx context.Context, id Resource, params *ResetPasswordParams, reqEditors ...RequestEditorFn) (*ResetPasswordResponse, error)
+
+	// ListAlertDeliveriesWithResponse List what was sent, or waits to be
+	//
+	// Newest first, by webhook and by e-mail. Kept for 30 days.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /alert-deliveries (the `ListAlertDeliveries` operationId).
+	ListAlertDeliveriesWithResponse(ctx context.Context, params *ListAlertDeliveriesParams, reqEditors ...RequestEditorFn) (*ListAlertDeliveriesResponse, error)
+
+	// ListAlertMutesWithResponse List what is muted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /alert-mutes (the `ListAlertMutes` operationId).
+	ListAlertMutesWithResponse(ctx context.Context, params *ListAlertMutesParams, reqEditors ...RequestEditorFn) (*ListAlertMutesResponse, error)
+
+	// CreateAlertMuteWithBodyWithResponse Mute a kind of alerts, the alerts of a client, or both
+	//
+	// From now on they go to nobody and are not open. With `mail`, it is only the admin who asks, in a
+	// session, that gets no mail of them. If that is muted already, the answer is what there is.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /alert-mutes (the `CreateAlertMute` operationId).
+	CreateAlertMuteWithBodyWithResponse(ctx context.Context, params *CreateAlertMuteParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAlertMuteResponse, error)
+
+	// CreateAlertMuteWithResponse Mute a kind of alerts, the alerts of a client, or both
+	//
+	// From now on they go to nobody and are not open. With `mail`, it is only the admin who asks, in a
+	// session, that gets no mail of them. If that is muted already, the answer is what there is.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /alert-mutes (the `CreateAlertMute` operationId).
+	CreateAlertMuteWithResponse(ctx context.Context, params *CreateAlertMuteParams, body CreateAlertMuteJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAlertMuteResponse, error)
+
+	// DeleteAlertMuteWithResponse Mute something no longer
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /alert-mutes/{id} (the `DeleteAlertMute` operationId).
+	DeleteAlertMuteWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*DeleteAlertMuteResponse, error)
+
+	// ListAlertsWithResponse List alerts
+	//
+	// Newest first. Each tells of one thing once, and is kept for a year. What is muted when it comes
+	// is in the list, goes to nobody, and is not open.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /alerts (the `ListAlerts` operationId).
+	ListAlertsWithResponse(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*ListAlertsResponse, error)
+
+	// AcknowledgeAlertsWithBodyWithResponse Acknowledge all open alerts, or those of a kind or a client
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /alerts/acknowledge (the `AcknowledgeAlerts` operationId).
+	AcknowledgeAlertsWithBodyWithResponse(ctx context.Context, params *AcknowledgeAlertsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcknowledgeAlertsResponse, error)
+
+	// AcknowledgeAlertsWithResponse Acknowledge all open alerts, or those of a kind or a client
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /alerts/acknowledge (the `AcknowledgeAlerts` operationId).
+	AcknowledgeAlertsWithResponse(ctx context.Context, params *AcknowledgeAlertsParams, body AcknowledgeAlertsJSONRequestBody, reqEditors ...RequestEditorFn) (*AcknowledgeAlertsResponse, error)
+
+	// ReadAlertWithResponse Read an alert
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /alerts/{id} (the `ReadAlert` operationId).
+	ReadAlertWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadAlertResponse, error)
+
+	// AcknowledgeAlertWithResponse Acknowledge an alert
+	//
+	// Says that somebody has seen it. Whoever was first stays.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /alerts/{id}/acknowledge (the `AcknowledgeAlert` operationId).
+	AcknowledgeAlertWithResponse(ctx context.Context, id Resource, params *AcknowledgeAlertParams, reqEditors ...RequestEditorFn) (*AcknowledgeAlertResponse, error)
 
 	// ListAuditEventsWithResponse List what was done
 	//
@@ -6754,6 +9944,23 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /clients/{id}/cancel-rotation (the `CancelRotation` operationId).
 	CancelRotationWithResponse(ctx context.Context, id Resource, params *CancelRotationParams, reqEditors ...RequestEditorFn) (*CancelRotationResponse, error)
 
+	// ListClientEndpointsWithResponse At which endpoints of resource servers a client was seen, and how often it was refused there
+	//
+	// As resource servers report it (`POST /usage/reports`), the busiest first. Those that report
+	// nothing, and refusals of tokens of which it is not known whose they are, are not in it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /clients/{id}/endpoints (the `ListClientEndpoints` operationId).
+	ListClientEndpointsWithResponse(ctx context.Context, id Resource, params *ListClientEndpointsParams, reqEditors ...RequestEditorFn) (*ListClientEndpointsResponse, error)
+
+	// ReadClientLimitsWithResponse How a client stands with its limits, and whether it asks for more tokens than it needs
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /clients/{id}/limits (the `ReadClientLimits` operationId).
+	ReadClientLimitsWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadClientLimitsResponse, error)
+
 	// ListClientRefusalsWithResponse Why token requests of a client were refused
 	//
 	// Newest first. The id may also be that of a deleted client.
@@ -6762,6 +9969,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /clients/{id}/refusals (the `ListClientRefusals` operationId).
 	ListClientRefusalsWithResponse(ctx context.Context, id Resource, params *ListClientRefusalsParams, reqEditors ...RequestEditorFn) (*ListClientRefusalsResponse, error)
+
+	// ResumeClientWithResponse Say that a client is wanted
+	//
+	// Counts as a use. A client that was suspended because nobody used it gets tokens again; of another
+	// the count of the days without use begins anew.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /clients/{id}/resume (the `ResumeClient` operationId).
+	ResumeClientWithResponse(ctx context.Context, id Resource, params *ResumeClientParams, reqEditors ...RequestEditorFn) (*ResumeClientResponse, error)
 
 	// RevokeTokensWithResponse Revoke every token that a client was given
 	//
@@ -6772,6 +9989,18 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /clients/{id}/revoke-tokens (the `RevokeTokens` operationId).
 	RevokeTokensWithResponse(ctx context.Context, id Resource, params *RevokeTokensParams, reqEditors ...RequestEditorFn) (*RevokeTokensResponse, error)
+
+	// ReadScopeUseWithResponse Which of its Sections and permissions a client uses, and what it would hold without the others
+	//
+	// Something is called `unused` only if the client held it all the time and nobody can have used
+	// it: resource servers reported, without a gap, for every audience that the client gets tokens for
+	// (`coverage`), or it got no token. `narrowed` is a merge patch for `PATCH /clients/{id}`, which
+	// takes away what is `taken`; send it with the `etag` as `If-Match`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /clients/{id}/scope-use (the `ReadScopeUse` operationId).
+	ReadScopeUseWithResponse(ctx context.Context, id Resource, params *ReadScopeUseParams, reqEditors ...RequestEditorFn) (*ReadScopeUseResponse, error)
 
 	// ListSecretsWithResponse List a client's secrets, with how they are used
 	//
@@ -6820,13 +10049,17 @@ type ClientWithResponsesInterface interface {
 
 	// ReadUsageWithResponse How many token requests of a client were granted and refused
 	//
-	// Hour by hour in the last two days, the oldest first, the last the one that is under way. It is
-	// counted some seconds late.
+	// By the hour, which is kept for 90 days, or by the day, which is kept for two years; without
+	// parameters, hour by hour in the last two days. The oldest come first, and the last is the hour
+	// or day that is under way. It is counted a second late. A request that was refused before its
+	// client was looked up, because it was malformed, counts for the account alone.
+	//
+	// With `Accept: text/csv` the items are rows of CSV (RFC 4180), below a row of their names.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /clients/{id}/usage (the `ReadUsage` operationId).
-	ReadUsageWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadUsageResponse, error)
+	ReadUsageWithResponse(ctx context.Context, id Resource, params *ReadUsageParams, reqEditors ...RequestEditorFn) (*ReadUsageResponse, error)
 
 	// ListDeletedClientsWithResponse List deleted clients
 	//
@@ -6919,6 +10152,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /keyspaces/{id} (the `UpdateKeyspace` operationId).
 	UpdateKeyspaceWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateKeyspaceParams, body UpdateKeyspaceApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateKeyspaceResponse, error)
 
+	// ListPlansWithResponse The plans that clients can be on, and how the account stands with its own limits
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /plans (the `ListPlans` operationId).
+	ListPlansWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPlansResponse, error)
+
 	// ListRefusalsWithResponse Why token requests were refused
 	//
 	// Newest first. Refusals are counted by client, cause, address and hour, and kept for seven days.
@@ -6987,6 +10227,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /sections/{id} (the `UpdateSection` operationId).
 	UpdateSectionWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateSectionParams, body UpdateSectionApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSectionResponse, error)
+
+	// ReportLeakedSecretsWithBodyWithResponse Revoke secrets that others could read
+	//
+	// Each secret that a client here has is revoked at once, and no other: the client and its second
+	// secret go on. The answer says in the order of the request what became of each, and repeats none.
+	// It may be sent again: what was revoked stays so.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /security/leaked-secrets (the `ReportLeakedSecrets` operationId).
+	ReportLeakedSecretsWithBodyWithResponse(ctx context.Context, params *ReportLeakedSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportLeakedSecretsResponse, error)
+
+	// ReportLeakedSecretsWithResponse Revoke secrets that others could read
+	//
+	// Each secret that a client here has is revoked at once, and no other: the client and its second
+	// secret go on. The answer says in the order of the request what became of each, and repeats none.
+	// It may be sent again: what was revoked stays so.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /security/leaked-secrets (the `ReportLeakedSecrets` operationId).
+	ReportLeakedSecretsWithResponse(ctx context.Context, params *ReportLeakedSecretsParams, body ReportLeakedSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportLeakedSecretsResponse, error)
 
 	// SignOutWithResponse Sign out
 	//
@@ -7096,6 +10358,146 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /signing-keys/{kid} (the `DeleteSigningKey` operationId).
 	DeleteSigningKeyWithResponse(ctx context.Context, kid string, params *DeleteSigningKeyParams, reqEditors ...RequestEditorFn) (*DeleteSigningKeyResponse, error)
+
+	// ListUnusedClientsWithResponse List the clients that leave because nobody uses them
+	//
+	// Those that were told of or suspended, longest unused first. The rule is the server's: after so
+	// many days without use a client is suspended, with notices 15, 7 and 1 days before, and so many
+	// days later deleted, with notices likewise. One use, or `POST /clients/{id}/resume`, ends it.
+	// Clients with `keep_unused` are left alone, and so are those that hold `wardkey:introspect`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /unused-clients (the `ListUnusedClients` operationId).
+	ListUnusedClientsWithResponse(ctx context.Context, params *ListUnusedClientsParams, reqEditors ...RequestEditorFn) (*ListUnusedClientsResponse, error)
+
+	// ReadAccountUsageWithResponse How many token requests of all clients were granted and refused
+	//
+	// As of one client (`GET /clients/{id}/usage`): of all together, those that were deleted too, and
+	// with the requests that named no client or one that nobody has.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /usage (the `ReadAccountUsage` operationId).
+	ReadAccountUsageWithResponse(ctx context.Context, params *ReadAccountUsageParams, reqEditors ...RequestEditorFn) (*ReadAccountUsageResponse, error)
+
+	// ReportUsageWithBodyWithResponse Report what tokens were used for at a resource server
+	//
+	// For resource servers, with a token of their own that holds `wardkey:introspect` (package `verify`
+	// does it with `WithReports`). A client reports about its own `audiences` alone, which must be set,
+	// and about clients that get tokens for them; what it says of others is ignored.
+	//
+	// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
+	// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
+	// report is about may have been anything, so nothing is called unused.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
+	ReportUsageWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportUsageResponse, error)
+
+	// ReportUsageWithResponse Report what tokens were used for at a resource server
+	//
+	// For resource servers, with a token of their own that holds `wardkey:introspect` (package `verify`
+	// does it with `WithReports`). A client reports about its own `audiences` alone, which must be set,
+	// and about clients that get tokens for them; what it says of others is ignored.
+	//
+	// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
+	// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
+	// report is about may have been anything, so nothing is called unused.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
+	ReportUsageWithResponse(ctx context.Context, body ReportUsageJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportUsageResponse, error)
+
+	// ListWastefulClientsWithResponse The 50 clients that ask most often for tokens which they do not need
+	//
+	// Since midnight UTC; those first that asked most often while their last token had more than half its life left.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /wasteful-clients (the `ListWastefulClients` operationId).
+	ListWastefulClientsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWastefulClientsResponse, error)
+
+	// ListWebhooksWithResponse List webhooks
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /webhooks (the `ListWebhooks` operationId).
+	ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error)
+
+	// CreateWebhookWithBodyWithResponse Create a webhook
+	//
+	// The answer holds the secret that signatures are checked with (Standard Webhooks), which no other
+	// answer ever does. The address is `https://`, and is on the public internet, unless the server
+	// allows networks by `--webhook-allow-private`. At most 100.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBodyWithResponse(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// CreateWebhookWithResponse Create a webhook
+	//
+	// The answer holds the secret that signatures are checked with (Standard Webhooks), which no other
+	// answer ever does. The address is `https://`, and is on the public internet, unless the server
+	// allows networks by `--webhook-allow-private`. At most 100.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithResponse(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// DeleteWebhookWithResponse Delete a webhook, and what waits to be sent to it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /webhooks/{id} (the `DeleteWebhook` operationId).
+	DeleteWebhookWithResponse(ctx context.Context, id Resource, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*DeleteWebhookResponse, error)
+
+	// ReadWebhookWithResponse Read a webhook
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /webhooks/{id} (the `ReadWebhook` operationId).
+	ReadWebhookWithResponse(ctx context.Context, id Resource, params *ReadWebhookParams, reqEditors ...RequestEditorFn) (*ReadWebhookResponse, error)
+
+	// UpdateWebhookWithBodyWithResponse Change a webhook, or switch it off or on
+	//
+	// What a webhook misses while it is off is not sent later. Its secret stays.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithBodyWithResponse(ctx context.Context, id Resource, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// UpdateWebhookWithResponse Change a webhook, or switch it off or on
+	//
+	// What a webhook misses while it is off is not sent later. Its secret stays.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithResponse(ctx context.Context, id Resource, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook, or switch it off or on
+	//
+	// What a webhook misses while it is off is not sent later. Its secret stays.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// TestWebhookWithResponse Send something to a webhook that is no alert
+	//
+	// It is sent within a few seconds; the deliveries of the webhook say what came of it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhookWithResponse(ctx context.Context, id Resource, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
 }
 
 type ListAdminsResponse struct {
@@ -7409,6 +10811,390 @@ func (r ResetPasswordResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ResetPasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAlertDeliveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AlertDeliveryList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAlertDeliveriesResponse) GetJSON200() *AlertDeliveryList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAlertDeliveriesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAlertDeliveriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAlertDeliveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAlertDeliveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAlertDeliveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAlertMutesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AlertMuteList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAlertMutesResponse) GetJSON200() *AlertMuteList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAlertMutesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAlertMutesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAlertMutesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAlertMutesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAlertMutesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateAlertMuteResponse201Headers the declared response headers of an HTTP 201 response for CreateAlertMute
+type CreateAlertMuteResponse201Headers struct {
+	Location string
+}
+
+type CreateAlertMuteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AlertMute
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateAlertMuteResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateAlertMuteResponse) GetJSON201() *AlertMute {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateAlertMuteResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateAlertMuteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateAlertMuteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateAlertMuteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateAlertMuteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteAlertMuteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteAlertMuteResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteAlertMuteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteAlertMuteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteAlertMuteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteAlertMuteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AlertList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAlertsResponse) GetJSON200() *AlertList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcknowledgeAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AlertsAcknowledged
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcknowledgeAlertsResponse) GetJSON200() *AlertsAcknowledged {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcknowledgeAlertsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcknowledgeAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcknowledgeAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcknowledgeAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcknowledgeAlertsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadAlertResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alert
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadAlertResponse) GetJSON200() *Alert {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadAlertResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadAlertResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadAlertResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadAlertResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadAlertResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcknowledgeAlertResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Alert
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcknowledgeAlertResponse) GetJSON200() *Alert {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcknowledgeAlertResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcknowledgeAlertResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcknowledgeAlertResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcknowledgeAlertResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcknowledgeAlertResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8193,6 +11979,102 @@ func (r CancelRotationResponse) ContentType() string {
 	return ""
 }
 
+type ListClientEndpointsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ClientEndpoints
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListClientEndpointsResponse) GetJSON200() *ClientEndpoints {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListClientEndpointsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListClientEndpointsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListClientEndpointsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListClientEndpointsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListClientEndpointsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadClientLimitsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ClientLimits
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadClientLimitsResponse) GetJSON200() *ClientLimits {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadClientLimitsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadClientLimitsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadClientLimitsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadClientLimitsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadClientLimitsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListClientRefusalsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8241,6 +12123,61 @@ func (r ListClientRefusalsResponse) ContentType() string {
 	return ""
 }
 
+// ResumeClientResponse200Headers the declared response headers of an HTTP 200 response for ResumeClient
+type ResumeClientResponse200Headers struct {
+	ETag string
+}
+
+type ResumeClientResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Client
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ResumeClientResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResumeClientResponse) GetJSON200() *Client {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResumeClientResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResumeClientResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResumeClientResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResumeClientResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResumeClientResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type RevokeTokensResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8276,6 +12213,54 @@ func (r RevokeTokensResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RevokeTokensResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadScopeUseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ScopeUse
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadScopeUseResponse) GetJSON200() *ScopeUse {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadScopeUseResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadScopeUseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadScopeUseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadScopeUseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadScopeUseResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8935,6 +12920,54 @@ func (r UpdateKeyspaceResponse) ContentType() string {
 	return ""
 }
 
+type ListPlansResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PlanList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPlansResponse) GetJSON200() *PlanList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPlansResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPlansResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPlansResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPlansResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPlansResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRefusalsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9246,6 +13279,54 @@ func (r UpdateSectionResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UpdateSectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReportLeakedSecretsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LeakOutcomes
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportLeakedSecretsResponse) GetJSON200() *LeakOutcomes {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportLeakedSecretsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportLeakedSecretsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportLeakedSecretsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportLeakedSecretsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportLeakedSecretsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9670,6 +13751,508 @@ func (r DeleteSigningKeyResponse) ContentType() string {
 	return ""
 }
 
+type ListUnusedClientsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UnusedClientList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUnusedClientsResponse) GetJSON200() *UnusedClientList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListUnusedClientsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUnusedClientsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUnusedClientsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUnusedClientsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUnusedClientsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadAccountUsageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Usage
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadAccountUsageResponse) GetJSON200() *Usage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadAccountUsageResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadAccountUsageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadAccountUsageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadAccountUsageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadAccountUsageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReportUsageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UsageReportReceipt
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportUsageResponse) GetJSON200() *UsageReportReceipt {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportUsageResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportUsageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportUsageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportUsageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportUsageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListWastefulClientsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WastefulClientList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWastefulClientsResponse) GetJSON200() *WastefulClientList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWastefulClientsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWastefulClientsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWastefulClientsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWastefulClientsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWastefulClientsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListWebhooksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWebhooksResponse) GetJSON200() *WebhookList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWebhooksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhooksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhooksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWebhooksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateWebhookResponse201Headers the declared response headers of an HTTP 201 response for CreateWebhook
+type CreateWebhookResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+type CreateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *WebhookCreated
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateWebhookResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateWebhookResponse) GetJSON201() *WebhookCreated {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Preview
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteWebhookResponse) GetJSON200() *Preview {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReadWebhookResponse200Headers the declared response headers of an HTTP 200 response for ReadWebhook
+type ReadWebhookResponse200Headers struct {
+	ETag string
+}
+
+// ReadWebhookResponse304Headers the declared response headers of an HTTP 304 response for ReadWebhook
+type ReadWebhookResponse304Headers struct {
+	ETag string
+}
+
+type ReadWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReadWebhookResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *ReadWebhookResponse304Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadWebhookResponse) GetJSON200() *Webhook {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateWebhookResponse200Headers the declared response headers of an HTTP 200 response for UpdateWebhook
+type UpdateWebhookResponse200Headers struct {
+	ETag string
+}
+
+type UpdateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateWebhookResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateWebhookResponse) GetJSON200() *Webhook {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type TestWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TestWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListAdminsWithResponse List admins
 //
 // Returns a wrapper object for the known response body format(s).
@@ -9794,6 +14377,149 @@ func (c *ClientWithResponses) ResetPasswordWithResponse(ctx context.Context, id 
 		return nil, err
 	}
 	return ParseResetPasswordResponse(rsp)
+}
+
+// ListAlertDeliveriesWithResponse List what was sent, or waits to be
+//
+// Newest first, by webhook and by e-mail. Kept for 30 days.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /alert-deliveries (the `ListAlertDeliveries` operationId).
+func (c *ClientWithResponses) ListAlertDeliveriesWithResponse(ctx context.Context, params *ListAlertDeliveriesParams, reqEditors ...RequestEditorFn) (*ListAlertDeliveriesResponse, error) {
+	rsp, err := c.ListAlertDeliveries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAlertDeliveriesResponse(rsp)
+}
+
+// ListAlertMutesWithResponse List what is muted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /alert-mutes (the `ListAlertMutes` operationId).
+func (c *ClientWithResponses) ListAlertMutesWithResponse(ctx context.Context, params *ListAlertMutesParams, reqEditors ...RequestEditorFn) (*ListAlertMutesResponse, error) {
+	rsp, err := c.ListAlertMutes(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAlertMutesResponse(rsp)
+}
+
+// CreateAlertMuteWithBodyWithResponse Mute a kind of alerts, the alerts of a client, or both
+//
+// From now on they go to nobody and are not open. With `mail`, it is only the admin who asks, in a
+// session, that gets no mail of them. If that is muted already, the answer is what there is.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /alert-mutes (the `CreateAlertMute` operationId).
+func (c *ClientWithResponses) CreateAlertMuteWithBodyWithResponse(ctx context.Context, params *CreateAlertMuteParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAlertMuteResponse, error) {
+	rsp, err := c.CreateAlertMuteWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAlertMuteResponse(rsp)
+}
+
+// CreateAlertMuteWithResponse Mute a kind of alerts, the alerts of a client, or both
+//
+// From now on they go to nobody and are not open. With `mail`, it is only the admin who asks, in a
+// session, that gets no mail of them. If that is muted already, the answer is what there is.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /alert-mutes (the `CreateAlertMute` operationId).
+func (c *ClientWithResponses) CreateAlertMuteWithResponse(ctx context.Context, params *CreateAlertMuteParams, body CreateAlertMuteJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAlertMuteResponse, error) {
+	rsp, err := c.CreateAlertMute(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAlertMuteResponse(rsp)
+}
+
+// DeleteAlertMuteWithResponse Mute something no longer
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /alert-mutes/{id} (the `DeleteAlertMute` operationId).
+func (c *ClientWithResponses) DeleteAlertMuteWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*DeleteAlertMuteResponse, error) {
+	rsp, err := c.DeleteAlertMute(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteAlertMuteResponse(rsp)
+}
+
+// ListAlertsWithResponse List alerts
+//
+// Newest first. Each tells of one thing once, and is kept for a year. What is muted when it comes
+// is in the list, goes to nobody, and is not open.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /alerts (the `ListAlerts` operationId).
+func (c *ClientWithResponses) ListAlertsWithResponse(ctx context.Context, params *ListAlertsParams, reqEditors ...RequestEditorFn) (*ListAlertsResponse, error) {
+	rsp, err := c.ListAlerts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAlertsResponse(rsp)
+}
+
+// AcknowledgeAlertsWithBodyWithResponse Acknowledge all open alerts, or those of a kind or a client
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /alerts/acknowledge (the `AcknowledgeAlerts` operationId).
+func (c *ClientWithResponses) AcknowledgeAlertsWithBodyWithResponse(ctx context.Context, params *AcknowledgeAlertsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcknowledgeAlertsResponse, error) {
+	rsp, err := c.AcknowledgeAlertsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcknowledgeAlertsResponse(rsp)
+}
+
+// AcknowledgeAlertsWithResponse Acknowledge all open alerts, or those of a kind or a client
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /alerts/acknowledge (the `AcknowledgeAlerts` operationId).
+func (c *ClientWithResponses) AcknowledgeAlertsWithResponse(ctx context.Context, params *AcknowledgeAlertsParams, body AcknowledgeAlertsJSONRequestBody, reqEditors ...RequestEditorFn) (*AcknowledgeAlertsResponse, error) {
+	rsp, err := c.AcknowledgeAlerts(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcknowledgeAlertsResponse(rsp)
+}
+
+// ReadAlertWithResponse Read an alert
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /alerts/{id} (the `ReadAlert` operationId).
+func (c *ClientWithResponses) ReadAlertWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadAlertResponse, error) {
+	rsp, err := c.ReadAlert(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadAlertResponse(rsp)
+}
+
+// AcknowledgeAlertWithResponse Acknowledge an alert
+//
+// Says that somebody has seen it. Whoever was first stays.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /alerts/{id}/acknowledge (the `AcknowledgeAlert` operationId).
+func (c *ClientWithResponses) AcknowledgeAlertWithResponse(ctx context.Context, id Resource, params *AcknowledgeAlertParams, reqEditors ...RequestEditorFn) (*AcknowledgeAlertResponse, error) {
+	rsp, err := c.AcknowledgeAlert(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcknowledgeAlertResponse(rsp)
 }
 
 // ListAuditEventsWithResponse List what was done
@@ -10101,6 +14827,35 @@ func (c *ClientWithResponses) CancelRotationWithResponse(ctx context.Context, id
 	return ParseCancelRotationResponse(rsp)
 }
 
+// ListClientEndpointsWithResponse At which endpoints of resource servers a client was seen, and how often it was refused there
+//
+// As resource servers report it (`POST /usage/reports`), the busiest first. Those that report
+// nothing, and refusals of tokens of which it is not known whose they are, are not in it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /clients/{id}/endpoints (the `ListClientEndpoints` operationId).
+func (c *ClientWithResponses) ListClientEndpointsWithResponse(ctx context.Context, id Resource, params *ListClientEndpointsParams, reqEditors ...RequestEditorFn) (*ListClientEndpointsResponse, error) {
+	rsp, err := c.ListClientEndpoints(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListClientEndpointsResponse(rsp)
+}
+
+// ReadClientLimitsWithResponse How a client stands with its limits, and whether it asks for more tokens than it needs
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /clients/{id}/limits (the `ReadClientLimits` operationId).
+func (c *ClientWithResponses) ReadClientLimitsWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadClientLimitsResponse, error) {
+	rsp, err := c.ReadClientLimits(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadClientLimitsResponse(rsp)
+}
+
 // ListClientRefusalsWithResponse Why token requests of a client were refused
 //
 // Newest first. The id may also be that of a deleted client.
@@ -10114,6 +14869,22 @@ func (c *ClientWithResponses) ListClientRefusalsWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseListClientRefusalsResponse(rsp)
+}
+
+// ResumeClientWithResponse Say that a client is wanted
+//
+// Counts as a use. A client that was suspended because nobody used it gets tokens again; of another
+// the count of the days without use begins anew.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /clients/{id}/resume (the `ResumeClient` operationId).
+func (c *ClientWithResponses) ResumeClientWithResponse(ctx context.Context, id Resource, params *ResumeClientParams, reqEditors ...RequestEditorFn) (*ResumeClientResponse, error) {
+	rsp, err := c.ResumeClient(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResumeClientResponse(rsp)
 }
 
 // RevokeTokensWithResponse Revoke every token that a client was given
@@ -10130,6 +14901,24 @@ func (c *ClientWithResponses) RevokeTokensWithResponse(ctx context.Context, id R
 		return nil, err
 	}
 	return ParseRevokeTokensResponse(rsp)
+}
+
+// ReadScopeUseWithResponse Which of its Sections and permissions a client uses, and what it would hold without the others
+//
+// Something is called `unused` only if the client held it all the time and nobody can have used
+// it: resource servers reported, without a gap, for every audience that the client gets tokens for
+// (`coverage`), or it got no token. `narrowed` is a merge patch for `PATCH /clients/{id}`, which
+// takes away what is `taken`; send it with the `etag` as `If-Match`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /clients/{id}/scope-use (the `ReadScopeUse` operationId).
+func (c *ClientWithResponses) ReadScopeUseWithResponse(ctx context.Context, id Resource, params *ReadScopeUseParams, reqEditors ...RequestEditorFn) (*ReadScopeUseResponse, error) {
+	rsp, err := c.ReadScopeUse(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadScopeUseResponse(rsp)
 }
 
 // ListSecretsWithResponse List a client's secrets, with how they are used
@@ -10209,14 +14998,18 @@ func (c *ClientWithResponses) ListSecretAddressesWithResponse(ctx context.Contex
 
 // ReadUsageWithResponse How many token requests of a client were granted and refused
 //
-// Hour by hour in the last two days, the oldest first, the last the one that is under way. It is
-// counted some seconds late.
+// By the hour, which is kept for 90 days, or by the day, which is kept for two years; without
+// parameters, hour by hour in the last two days. The oldest come first, and the last is the hour
+// or day that is under way. It is counted a second late. A request that was refused before its
+// client was looked up, because it was malformed, counts for the account alone.
+//
+// With `Accept: text/csv` the items are rows of CSV (RFC 4180), below a row of their names.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /clients/{id}/usage (the `ReadUsage` operationId).
-func (c *ClientWithResponses) ReadUsageWithResponse(ctx context.Context, id Resource, reqEditors ...RequestEditorFn) (*ReadUsageResponse, error) {
-	rsp, err := c.ReadUsage(ctx, id, reqEditors...)
+func (c *ClientWithResponses) ReadUsageWithResponse(ctx context.Context, id Resource, params *ReadUsageParams, reqEditors ...RequestEditorFn) (*ReadUsageResponse, error) {
+	rsp, err := c.ReadUsage(ctx, id, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10380,6 +15173,19 @@ func (c *ClientWithResponses) UpdateKeyspaceWithApplicationMergePatchPlusJSONBod
 	return ParseUpdateKeyspaceResponse(rsp)
 }
 
+// ListPlansWithResponse The plans that clients can be on, and how the account stands with its own limits
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /plans (the `ListPlans` operationId).
+func (c *ClientWithResponses) ListPlansWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPlansResponse, error) {
+	rsp, err := c.ListPlans(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPlansResponse(rsp)
+}
+
 // ListRefusalsWithResponse Why token requests were refused
 //
 // Newest first. Refusals are counted by client, cause, address and hour, and kept for seven days.
@@ -10501,6 +15307,40 @@ func (c *ClientWithResponses) UpdateSectionWithApplicationMergePatchPlusJSONBody
 		return nil, err
 	}
 	return ParseUpdateSectionResponse(rsp)
+}
+
+// ReportLeakedSecretsWithBodyWithResponse Revoke secrets that others could read
+//
+// Each secret that a client here has is revoked at once, and no other: the client and its second
+// secret go on. The answer says in the order of the request what became of each, and repeats none.
+// It may be sent again: what was revoked stays so.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /security/leaked-secrets (the `ReportLeakedSecrets` operationId).
+func (c *ClientWithResponses) ReportLeakedSecretsWithBodyWithResponse(ctx context.Context, params *ReportLeakedSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportLeakedSecretsResponse, error) {
+	rsp, err := c.ReportLeakedSecretsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportLeakedSecretsResponse(rsp)
+}
+
+// ReportLeakedSecretsWithResponse Revoke secrets that others could read
+//
+// Each secret that a client here has is revoked at once, and no other: the client and its second
+// secret go on. The answer says in the order of the request what became of each, and repeats none.
+// It may be sent again: what was revoked stays so.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /security/leaked-secrets (the `ReportLeakedSecrets` operationId).
+func (c *ClientWithResponses) ReportLeakedSecretsWithResponse(ctx context.Context, params *ReportLeakedSecretsParams, body ReportLeakedSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportLeakedSecretsResponse, error) {
+	rsp, err := c.ReportLeakedSecrets(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportLeakedSecretsResponse(rsp)
 }
 
 // SignOutWithResponse Sign out
@@ -10682,6 +15522,230 @@ func (c *ClientWithResponses) DeleteSigningKeyWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseDeleteSigningKeyResponse(rsp)
+}
+
+// ListUnusedClientsWithResponse List the clients that leave because nobody uses them
+//
+// Those that were told of or suspended, longest unused first. The rule is the server's: after so
+// many days without use a client is suspended, with notices 15, 7 and 1 days before, and so many
+// days later deleted, with notices likewise. One use, or `POST /clients/{id}/resume`, ends it.
+// Clients with `keep_unused` are left alone, and so are those that hold `wardkey:introspect`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /unused-clients (the `ListUnusedClients` operationId).
+func (c *ClientWithResponses) ListUnusedClientsWithResponse(ctx context.Context, params *ListUnusedClientsParams, reqEditors ...RequestEditorFn) (*ListUnusedClientsResponse, error) {
+	rsp, err := c.ListUnusedClients(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUnusedClientsResponse(rsp)
+}
+
+// ReadAccountUsageWithResponse How many token requests of all clients were granted and refused
+//
+// As of one client (`GET /clients/{id}/usage`): of all together, those that were deleted too, and
+// with the requests that named no client or one that nobody has.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /usage (the `ReadAccountUsage` operationId).
+func (c *ClientWithResponses) ReadAccountUsageWithResponse(ctx context.Context, params *ReadAccountUsageParams, reqEditors ...RequestEditorFn) (*ReadAccountUsageResponse, error) {
+	rsp, err := c.ReadAccountUsage(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadAccountUsageResponse(rsp)
+}
+
+// ReportUsageWithBodyWithResponse Report what tokens were used for at a resource server
+//
+// For resource servers, with a token of their own that holds `wardkey:introspect` (package `verify`
+// does it with `WithReports`). A client reports about its own `audiences` alone, which must be set,
+// and about clients that get tokens for them; what it says of others is ignored.
+//
+// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
+// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
+// report is about may have been anything, so nothing is called unused.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
+func (c *ClientWithResponses) ReportUsageWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportUsageResponse, error) {
+	rsp, err := c.ReportUsageWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportUsageResponse(rsp)
+}
+
+// ReportUsageWithResponse Report what tokens were used for at a resource server
+//
+// For resource servers, with a token of their own that holds `wardkey:introspect` (package `verify`
+// does it with `WithReports`). A client reports about its own `audiences` alone, which must be set,
+// and about clients that get tokens for them; what it says of others is ignored.
+//
+// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
+// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
+// report is about may have been anything, so nothing is called unused.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
+func (c *ClientWithResponses) ReportUsageWithResponse(ctx context.Context, body ReportUsageJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportUsageResponse, error) {
+	rsp, err := c.ReportUsage(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportUsageResponse(rsp)
+}
+
+// ListWastefulClientsWithResponse The 50 clients that ask most often for tokens which they do not need
+//
+// Since midnight UTC; those first that asked most often while their last token had more than half its life left.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /wasteful-clients (the `ListWastefulClients` operationId).
+func (c *ClientWithResponses) ListWastefulClientsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWastefulClientsResponse, error) {
+	rsp, err := c.ListWastefulClients(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWastefulClientsResponse(rsp)
+}
+
+// ListWebhooksWithResponse List webhooks
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /webhooks (the `ListWebhooks` operationId).
+func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error) {
+	rsp, err := c.ListWebhooks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhooksResponse(rsp)
+}
+
+// CreateWebhookWithBodyWithResponse Create a webhook
+//
+// The answer holds the secret that signatures are checked with (Standard Webhooks), which no other
+// answer ever does. The address is `https://`, and is on the public internet, unless the server
+// allows networks by `--webhook-allow-private`. At most 100.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhookWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// CreateWebhookWithResponse Create a webhook
+//
+// The answer holds the secret that signatures are checked with (Standard Webhooks), which no other
+// answer ever does. The address is `https://`, and is on the public internet, unless the server
+// allows networks by `--webhook-allow-private`. At most 100.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhook(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// DeleteWebhookWithResponse Delete a webhook, and what waits to be sent to it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /webhooks/{id} (the `DeleteWebhook` operationId).
+func (c *ClientWithResponses) DeleteWebhookWithResponse(ctx context.Context, id Resource, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*DeleteWebhookResponse, error) {
+	rsp, err := c.DeleteWebhook(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteWebhookResponse(rsp)
+}
+
+// ReadWebhookWithResponse Read a webhook
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /webhooks/{id} (the `ReadWebhook` operationId).
+func (c *ClientWithResponses) ReadWebhookWithResponse(ctx context.Context, id Resource, params *ReadWebhookParams, reqEditors ...RequestEditorFn) (*ReadWebhookResponse, error) {
+	rsp, err := c.ReadWebhook(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithBodyWithResponse Change a webhook, or switch it off or on
+//
+// What a webhook misses while it is off is not sent later. Its secret stays.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Context, id Resource, params *UpdateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhookWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithResponse Change a webhook, or switch it off or on
+//
+// What a webhook misses while it is off is not sent later. Its secret stays.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id Resource, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhook(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook, or switch it off or on
+//
+// What a webhook misses while it is off is not sent later. Its secret stays.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Resource, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// TestWebhookWithResponse Send something to a webhook that is no alert
+//
+// It is sent within a few seconds; the deliveries of the webhook say what came of it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, id Resource, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
+	rsp, err := c.TestWebhook(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestWebhookResponse(rsp)
 }
 
 // ParseListAdminsResponse parses an HTTP response from a ListAdminsWithResponse call
@@ -10927,6 +15991,279 @@ func ParseResetPasswordResponse(rsp *http.Response) (*ResetPasswordResponse, err
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest OneTimePassword
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAlertDeliveriesResponse parses an HTTP response from a ListAlertDeliveriesWithResponse call
+func ParseListAlertDeliveriesResponse(rsp *http.Response) (*ListAlertDeliveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAlertDeliveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AlertDeliveryList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAlertMutesResponse parses an HTTP response from a ListAlertMutesWithResponse call
+func ParseListAlertMutesResponse(rsp *http.Response) (*ListAlertMutesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAlertMutesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AlertMuteList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateAlertMuteResponse parses an HTTP response from a CreateAlertMuteWithResponse call
+func ParseCreateAlertMuteResponse(rsp *http.Response) (*CreateAlertMuteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateAlertMuteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AlertMute
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateAlertMuteResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteAlertMuteResponse parses an HTTP response from a DeleteAlertMuteWithResponse call
+func ParseDeleteAlertMuteResponse(rsp *http.Response) (*DeleteAlertMuteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteAlertMuteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAlertsResponse parses an HTTP response from a ListAlertsWithResponse call
+func ParseListAlertsResponse(rsp *http.Response) (*ListAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AlertList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcknowledgeAlertsResponse parses an HTTP response from a AcknowledgeAlertsWithResponse call
+func ParseAcknowledgeAlertsResponse(rsp *http.Response) (*AcknowledgeAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcknowledgeAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AlertsAcknowledged
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadAlertResponse parses an HTTP response from a ReadAlertWithResponse call
+func ParseReadAlertResponse(rsp *http.Response) (*ReadAlertResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadAlertResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alert
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcknowledgeAlertResponse parses an HTTP response from a AcknowledgeAlertWithResponse call
+func ParseAcknowledgeAlertResponse(rsp *http.Response) (*AcknowledgeAlertResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcknowledgeAlertResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Alert
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11572,6 +16909,72 @@ func ParseCancelRotationResponse(rsp *http.Response) (*CancelRotationResponse, e
 	return response, nil
 }
 
+// ParseListClientEndpointsResponse parses an HTTP response from a ListClientEndpointsWithResponse call
+func ParseListClientEndpointsResponse(rsp *http.Response) (*ListClientEndpointsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListClientEndpointsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ClientEndpoints
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadClientLimitsResponse parses an HTTP response from a ReadClientLimitsWithResponse call
+func ParseReadClientLimitsResponse(rsp *http.Response) (*ReadClientLimitsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadClientLimitsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ClientLimits
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListClientRefusalsResponse parses an HTTP response from a ListClientRefusalsWithResponse call
 func ParseListClientRefusalsResponse(rsp *http.Response) (*ListClientRefusalsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11605,6 +17008,52 @@ func ParseListClientRefusalsResponse(rsp *http.Response) (*ListClientRefusalsRes
 	return response, nil
 }
 
+// ParseResumeClientResponse parses an HTTP response from a ResumeClientWithResponse call
+func ParseResumeClientResponse(rsp *http.Response) (*ResumeClientResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResumeClientResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Client
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ResumeClientResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRevokeTokensResponse parses an HTTP response from a RevokeTokensWithResponse call
 func ParseRevokeTokensResponse(rsp *http.Response) (*RevokeTokensResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11621,6 +17070,39 @@ func ParseRevokeTokensResponse(rsp *http.Response) (*RevokeTokensResponse, error
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadScopeUseResponse parses an HTTP response from a ReadScopeUseWithResponse call
+func ParseReadScopeUseResponse(rsp *http.Response) (*ReadScopeUseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadScopeUseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ScopeUse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -11796,6 +17278,9 @@ func ParseReadUsageResponse(rsp *http.Response) (*ReadUsageResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
 
 	}
 
@@ -12128,6 +17613,39 @@ func ParseUpdateKeyspaceResponse(rsp *http.Response) (*UpdateKeyspaceResponse, e
 	return response, nil
 }
 
+// ParseListPlansResponse parses an HTTP response from a ListPlansWithResponse call
+func ParseListPlansResponse(rsp *http.Response) (*ListPlansResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPlansResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PlanList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRefusalsResponse parses an HTTP response from a ListRefusalsWithResponse call
 func ParseListRefusalsResponse(rsp *http.Response) (*ListRefusalsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -12383,6 +17901,39 @@ func ParseUpdateSectionResponse(rsp *http.Response) (*UpdateSectionResponse, err
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReportLeakedSecretsResponse parses an HTTP response from a ReportLeakedSecretsWithResponse call
+func ParseReportLeakedSecretsResponse(rsp *http.Response) (*ReportLeakedSecretsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportLeakedSecretsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LeakOutcomes
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -12674,6 +18225,397 @@ func ParseDeleteSigningKeyResponse(rsp *http.Response) (*DeleteSigningKeyRespons
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListUnusedClientsResponse parses an HTTP response from a ListUnusedClientsWithResponse call
+func ParseListUnusedClientsResponse(rsp *http.Response) (*ListUnusedClientsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUnusedClientsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UnusedClientList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadAccountUsageResponse parses an HTTP response from a ReadAccountUsageWithResponse call
+func ParseReadAccountUsageResponse(rsp *http.Response) (*ReadAccountUsageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadAccountUsageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Usage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
+
+	}
+
+	return response, nil
+}
+
+// ParseReportUsageResponse parses an HTTP response from a ReportUsageWithResponse call
+func ParseReportUsageResponse(rsp *http.Response) (*ReportUsageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportUsageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UsageReportReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWastefulClientsResponse parses an HTTP response from a ListWastefulClientsWithResponse call
+func ParseListWastefulClientsResponse(rsp *http.Response) (*ListWastefulClientsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWastefulClientsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WastefulClientList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWebhooksResponse parses an HTTP response from a ListWebhooksWithResponse call
+func ParseListWebhooksResponse(rsp *http.Response) (*ListWebhooksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhooksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateWebhookResponse parses an HTTP response from a CreateWebhookWithResponse call
+func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest WebhookCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateWebhookResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteWebhookResponse parses an HTTP response from a DeleteWebhookWithResponse call
+func ParseDeleteWebhookResponse(rsp *http.Response) (*DeleteWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Preview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadWebhookResponse parses an HTTP response from a ReadWebhookWithResponse call
+func ParseReadWebhookResponse(rsp *http.Response) (*ReadWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReadWebhookResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers ReadWebhookResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateWebhookResponse parses an HTTP response from a UpdateWebhookWithResponse call
+func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateWebhookResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTestWebhookResponse parses an HTTP response from a TestWebhookWithResponse call
+func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
 

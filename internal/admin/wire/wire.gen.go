@@ -17,6 +17,36 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AlertState.
+const (
+	AlertStateAcknowledged AlertState = "acknowledged"
+	AlertStateMuted        AlertState = "muted"
+	AlertStateOpen         AlertState = "open"
+)
+
+// Defines values for AlertDeliveryState.
+const (
+	Delivered AlertDeliveryState = "delivered"
+	Failed    AlertDeliveryState = "failed"
+	Waiting   AlertDeliveryState = "waiting"
+)
+
+// Defines values for AlertKind.
+const (
+	AdminNewPlace     AlertKind = "admin_new_place"
+	ClientExpiring    AlertKind = "client_expiring"
+	ClientUnused      AlertKind = "client_unused"
+	ErrorRate         AlertKind = "error_rate"
+	NearLimit         AlertKind = "near_limit"
+	NewNetwork        AlertKind = "new_network"
+	OldSecretUsed     AlertKind = "old_secret_used"
+	SecretExpiring    AlertKind = "secret_expiring"
+	SecretLeaked      AlertKind = "secret_leaked"
+	SigningKeyRotated AlertKind = "signing_key_rotated"
+	UnusualVolume     AlertKind = "unusual_volume"
+	WebhookDisabled   AlertKind = "webhook_disabled"
+)
+
 // Defines values for AuditActorKind.
 const (
 	AuditActorKindAdmin       AuditActorKind = "admin"
@@ -24,6 +54,14 @@ const (
 	AuditActorKindCommandLine AuditActorKind = "command_line"
 	AuditActorKindNobody      AuditActorKind = "nobody"
 	AuditActorKindServer      AuditActorKind = "server"
+)
+
+// Defines values for LeakOutcomeOutcome.
+const (
+	LeakOutcomeOutcomeEnded     LeakOutcomeOutcome = "ended"
+	LeakOutcomeOutcomeMalformed LeakOutcomeOutcome = "malformed"
+	LeakOutcomeOutcomeNotOurs   LeakOutcomeOutcome = "not_ours"
+	LeakOutcomeOutcomeRevoked   LeakOutcomeOutcome = "revoked"
 )
 
 // Defines values for PreviewKind.
@@ -35,6 +73,7 @@ const (
 	PreviewKindSecret     PreviewKind = "secret"
 	PreviewKindSection    PreviewKind = "section"
 	PreviewKindSigningKey PreviewKind = "signing_key"
+	PreviewKindWebhook    PreviewKind = "webhook"
 )
 
 // Defines values for Role.
@@ -42,6 +81,14 @@ const (
 	RoleAdmin  Role = "admin"
 	RoleOwner  Role = "owner"
 	RoleViewer Role = "viewer"
+)
+
+// Defines values for ScopeValueUseState.
+const (
+	Recent  ScopeValueUseState = "recent"
+	Unknown ScopeValueUseState = "unknown"
+	Unused  ScopeValueUseState = "unused"
+	Used    ScopeValueUseState = "used"
 )
 
 // Defines values for SigningKeyAlg.
@@ -58,25 +105,63 @@ const (
 	SigningKeyStateRetired SigningKeyState = "retired"
 )
 
+// Defines values for UsageStep.
+const (
+	UsageStepDay  UsageStep = "day"
+	UsageStepHour UsageStep = "hour"
+)
+
+// Defines values for UsageReportRowOutcome.
+const (
+	UsageReportRowOutcomeAllowed           UsageReportRowOutcome = "allowed"
+	UsageReportRowOutcomeAudience          UsageReportRowOutcome = "audience"
+	UsageReportRowOutcomeBound             UsageReportRowOutcome = "bound"
+	UsageReportRowOutcomeExpired           UsageReportRowOutcome = "expired"
+	UsageReportRowOutcomeHeld              UsageReportRowOutcome = "held"
+	UsageReportRowOutcomeInsufficientScope UsageReportRowOutcome = "insufficient_scope"
+	UsageReportRowOutcomeIssuer            UsageReportRowOutcome = "issuer"
+	UsageReportRowOutcomeMalformed         UsageReportRowOutcome = "malformed"
+	UsageReportRowOutcomeNotYetValid       UsageReportRowOutcome = "not_yet_valid"
+	UsageReportRowOutcomeRevoked           UsageReportRowOutcome = "revoked"
+	UsageReportRowOutcomeSignature         UsageReportRowOutcome = "signature"
+	UsageReportRowOutcomeUnavailable       UsageReportRowOutcome = "unavailable"
+)
+
 // Defines values for ByState.
 const (
-	ByStateActive   ByState = "active"
-	ByStateDisabled ByState = "disabled"
-	ByStateExpired  ByState = "expired"
+	ByStateActive    ByState = "active"
+	ByStateDisabled  ByState = "disabled"
+	ByStateExpired   ByState = "expired"
+	ByStateSuspended ByState = "suspended"
+)
+
+// Defines values for UsedStep.
+const (
+	UsedStepDay  UsedStep = "day"
+	UsedStepHour UsedStep = "hour"
+)
+
+// Defines values for ListAlertsParamsState.
+const (
+	ListAlertsParamsStateAcknowledged ListAlertsParamsState = "acknowledged"
+	ListAlertsParamsStateMuted        ListAlertsParamsState = "muted"
+	ListAlertsParamsStateOpen         ListAlertsParamsState = "open"
 )
 
 // Defines values for DeleteClientsParamsState.
 const (
-	DeleteClientsParamsStateActive   DeleteClientsParamsState = "active"
-	DeleteClientsParamsStateDisabled DeleteClientsParamsState = "disabled"
-	DeleteClientsParamsStateExpired  DeleteClientsParamsState = "expired"
+	DeleteClientsParamsStateActive    DeleteClientsParamsState = "active"
+	DeleteClientsParamsStateDisabled  DeleteClientsParamsState = "disabled"
+	DeleteClientsParamsStateExpired   DeleteClientsParamsState = "expired"
+	DeleteClientsParamsStateSuspended DeleteClientsParamsState = "suspended"
 )
 
 // Defines values for ListClientsParamsState.
 const (
-	ListClientsParamsStateActive   ListClientsParamsState = "active"
-	ListClientsParamsStateDisabled ListClientsParamsState = "disabled"
-	ListClientsParamsStateExpired  ListClientsParamsState = "expired"
+	ListClientsParamsStateActive    ListClientsParamsState = "active"
+	ListClientsParamsStateDisabled  ListClientsParamsState = "disabled"
+	ListClientsParamsStateExpired   ListClientsParamsState = "expired"
+	ListClientsParamsStateSuspended ListClientsParamsState = "suspended"
 )
 
 // Defines values for ListClientsParamsSort.
@@ -89,6 +174,32 @@ const (
 	ListClientsParamsSortMinusLastUsedAt ListClientsParamsSort = "-last_used_at"
 	ListClientsParamsSortMinusName       ListClientsParamsSort = "-name"
 	ListClientsParamsSortName            ListClientsParamsSort = "name"
+)
+
+// Defines values for ReadUsageParamsStep.
+const (
+	ReadUsageParamsStepDay  ReadUsageParamsStep = "day"
+	ReadUsageParamsStepHour ReadUsageParamsStep = "hour"
+)
+
+// Defines values for ReadUsageParamsGroup.
+const (
+	ReadUsageParamsGroupAudience ReadUsageParamsGroup = "audience"
+	ReadUsageParamsGroupBlock    ReadUsageParamsGroup = "block"
+	ReadUsageParamsGroupOutcome  ReadUsageParamsGroup = "outcome"
+)
+
+// Defines values for ReadAccountUsageParamsStep.
+const (
+	ReadAccountUsageParamsStepDay  ReadAccountUsageParamsStep = "day"
+	ReadAccountUsageParamsStepHour ReadAccountUsageParamsStep = "hour"
+)
+
+// Defines values for ReadAccountUsageParamsGroup.
+const (
+	ReadAccountUsageParamsGroupAudience ReadAccountUsageParamsGroup = "audience"
+	ReadAccountUsageParamsGroupBlock    ReadAccountUsageParamsGroup = "block"
+	ReadAccountUsageParamsGroupOutcome  ReadAccountUsageParamsGroup = "outcome"
 )
 
 // Actions defines model for Actions.
@@ -159,6 +270,128 @@ type AdminList struct {
 type AdminPatch struct {
 	// Role An owner may do everything, an admin everything but change admins, a viewer may read.
 	Role *Role `json:"role,omitempty"`
+}
+
+// Alert defines model for Alert.
+type Alert struct {
+	AcknowledgedAt *time.Time `json:"acknowledged_at"`
+	AcknowledgedBy *string    `json:"acknowledged_by"`
+
+	// ClientID Null if it is about no client.
+	ClientID *string `json:"client_id"`
+
+	// ClientName As it was then.
+	ClientName *string `json:"client_name"`
+	ID         string  `json:"id"`
+
+	// Kind What an alert is about. There may be more one day.
+	Kind     AlertKind  `json:"kind"`
+	RaisedAt time.Time  `json:"raised_at"`
+	State    AlertState `json:"state"`
+
+	// Text What happened and what to do, in sentences.
+	Text string `json:"text"`
+
+	// Title The kind in words.
+	Title string `json:"title"`
+}
+
+// AlertState defines model for Alert.State.
+type AlertState string
+
+// AlertAcknowledge defines model for AlertAcknowledge.
+type AlertAcknowledge struct {
+	ClientID *string `json:"client_id,omitempty"`
+	Kind     *string `json:"kind,omitempty"`
+}
+
+// AlertDelivery defines model for AlertDelivery.
+type AlertDelivery struct {
+	// AdminID To whom an e-mail goes; null for a webhook.
+	AdminID *string `json:"admin_id"`
+
+	// AlertID Null for a test.
+	AlertID   *string    `json:"alert_id"`
+	Attempts  int        `json:"attempts"`
+	CreatedAt time.Time  `json:"created_at"`
+	DoneAt    *time.Time `json:"done_at"`
+
+	// ID The webhook-id, the same with each attempt.
+	ID            string     `json:"id"`
+	NextAttemptAt *time.Time `json:"next_attempt_at"`
+
+	// Outcome What the last attempt came to, in words.
+	Outcome string `json:"outcome"`
+
+	// State Failed is given up, a day after the first attempt.
+	State AlertDeliveryState `json:"state"`
+
+	// WebhookID Null for an e-mail.
+	WebhookID *string `json:"webhook_id"`
+}
+
+// AlertDeliveryState Failed is given up, a day after the first attempt.
+type AlertDeliveryState string
+
+// AlertDeliveryList defines model for AlertDeliveryList.
+type AlertDeliveryList struct {
+	Items []AlertDelivery `json:"items"`
+	Next  *string         `json:"next,omitempty"`
+}
+
+// AlertKind What an alert is about. There may be more one day.
+type AlertKind string
+
+// AlertList defines model for AlertList.
+type AlertList struct {
+	Items []Alert `json:"items"`
+	Next  *string `json:"next,omitempty"`
+}
+
+// AlertMute defines model for AlertMute.
+type AlertMute struct {
+	// AdminID That admin; null for everybody.
+	AdminID *string `json:"admin_id"`
+
+	// ClientID Null for every client.
+	ClientID  *string   `json:"client_id"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	ID        string    `json:"id"`
+
+	// Kind Null for every kind.
+	Kind *string `json:"kind"`
+
+	// Mail True if it is only of mails to one admin.
+	Mail bool `json:"mail"`
+}
+
+// AlertMuteCreate A kind, a client or both; with `mail` neither is needed.
+type AlertMuteCreate struct {
+	ClientID *string `json:"client_id,omitempty"`
+	Kind     *string `json:"kind,omitempty"`
+
+	// Mail Only mails to the admin who asks.
+	Mail *bool `json:"mail,omitempty"`
+}
+
+// AlertMuteList defines model for AlertMuteList.
+type AlertMuteList struct {
+	Items []AlertMute `json:"items"`
+	Next  *string     `json:"next,omitempty"`
+}
+
+// AlertsAcknowledged defines model for AlertsAcknowledged.
+type AlertsAcknowledged struct {
+	Acknowledged int64 `json:"acknowledged"`
+}
+
+// AudienceCoverage defines model for AudienceCoverage.
+type AudienceCoverage struct {
+	Audience string `json:"audience"`
+
+	// Since Resource servers have reported since then without a gap. Null if they do not.
+	Since *time.Time `json:"since"`
 }
 
 // AuditActor defines model for AuditActor.
@@ -326,8 +559,14 @@ type Client struct {
 	// ID The Client ID.
 	ID string `json:"id"`
 
+	// KeepUnused True: it is not suspended, however long nobody uses it.
+	KeepUnused bool `json:"keep_unused"`
+
 	// LastUsedAt When it last got a token.
 	LastUsedAt *time.Time `json:"last_used_at"`
+
+	// Limits The numbers of its plan; null for no limit.
+	Limits Limits `json:"limits"`
 
 	// Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 	// unique.
@@ -339,13 +578,20 @@ type Client struct {
 	//
 	// Examples: {"*":["read"],"email":["read","write"],"transactional-email":["send"]}
 	Permissions Permissions `json:"permissions"`
-	Secrets     []Secret    `json:"secrets"`
+
+	// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Plan    Plan     `json:"plan"`
+	Secrets []Secret `json:"secrets"`
 
 	// Sections Ids of Sections, or `*` alone for every Section.
 	Sections []string `json:"sections"`
 
 	// SigningAlg What its tokens are signed with, `ES256`, `RS256` or `EdDSA`; null for the server's own.
 	SigningAlg *string `json:"signing_alg"`
+
+	// SuspendedAt Since when it gets no tokens because nobody used it.
+	SuspendedAt *time.Time `json:"suspended_at"`
 
 	// TokenLifetime Seconds that its tokens live; null for the server's own.
 	TokenLifetime *int `json:"token_lifetime"`
@@ -358,7 +604,11 @@ type ClientCreate struct {
 	Disabled    *bool    `json:"disabled,omitempty"`
 
 	// ExpiresAt In the future.
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	KeepUnused *bool      `json:"keep_unused,omitempty"`
+
+	// Limits With the plan `enterprise` and no other. One of per_minute and per_day is needed.
+	Limits *LimitsIn `json:"limits,omitempty"`
 
 	// Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 	// unique.
@@ -370,6 +620,9 @@ type ClientCreate struct {
 	//
 	// Examples: {"*":["read"],"email":["read","write"],"transactional-email":["send"]}
 	Permissions Permissions `json:"permissions"`
+
+	// Plan As it is shown; null for the server's default. A change holds from the next request on.
+	Plan *PlanIn `json:"plan,omitempty"`
 
 	// Sections Ids of Sections, or `*` alone. It may be empty only if every permission is a capability or
 	// `wardkey`.
@@ -402,8 +655,14 @@ type ClientCreated struct {
 	// ID The Client ID.
 	ID string `json:"id"`
 
+	// KeepUnused True: it is not suspended, however long nobody uses it.
+	KeepUnused bool `json:"keep_unused"`
+
 	// LastUsedAt When it last got a token.
 	LastUsedAt *time.Time `json:"last_used_at"`
+
+	// Limits The numbers of its plan; null for no limit.
+	Limits Limits `json:"limits"`
 
 	// Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 	// unique.
@@ -415,7 +674,11 @@ type ClientCreated struct {
 	//
 	// Examples: {"*":["read"],"email":["read","write"],"transactional-email":["send"]}
 	Permissions Permissions `json:"permissions"`
-	Secrets     []Secret    `json:"secrets"`
+
+	// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Plan    Plan     `json:"plan"`
+	Secrets []Secret `json:"secrets"`
 
 	// Sections Ids of Sections, or `*` alone for every Section.
 	Sections []string `json:"sections"`
@@ -423,8 +686,66 @@ type ClientCreated struct {
 	// SigningAlg What its tokens are signed with, `ES256`, `RS256` or `EdDSA`; null for the server's own.
 	SigningAlg *string `json:"signing_alg"`
 
+	// SuspendedAt Since when it gets no tokens because nobody used it.
+	SuspendedAt *time.Time `json:"suspended_at"`
+
 	// TokenLifetime Seconds that its tokens live; null for the server's own.
 	TokenLifetime *int `json:"token_lifetime"`
+}
+
+// ClientEndpoint defines model for ClientEndpoint.
+type ClientEndpoint struct {
+	Audience string `json:"audience"`
+
+	// Endpoint Method and pattern of the route. Empty for all that are not told apart.
+	Endpoint string `json:"endpoint"`
+
+	// Estimated The numbers were reckoned from samples.
+	Estimated bool `json:"estimated"`
+
+	// Lacked Scope values for want of which requests were refused.
+	Lacked []string `json:"lacked"`
+
+	// Outcomes Requests by what became of them.
+	Outcomes map[string]int64 `json:"outcomes"`
+	Refused  int64            `json:"refused"`
+	Requests int64            `json:"requests"`
+}
+
+// ClientEndpoints defines model for ClientEndpoints.
+type ClientEndpoints struct {
+	Items    []ClientEndpoint `json:"items"`
+	Refused  int64            `json:"refused"`
+	Requests int64            `json:"requests"`
+	Since    time.Time        `json:"since"`
+}
+
+// ClientLimits defines model for ClientLimits.
+type ClientLimits struct {
+	// Advice How to keep a token with what calls itself so.
+	Advice TokenAdvice `json:"advice"`
+
+	// EarlyToday Tokens since midnight UTC that it asked for while the last one, for the same audience and
+	// scope and to the same address, had more than half its life left.
+	EarlyToday int64 `json:"early_today"`
+
+	// Limits The numbers of its plan; null for no limit.
+	Limits Limits `json:"limits"`
+
+	// Mode What comes of a request over a limit: `enforce` (it is refused), `report` (it is counted and told,
+	// and let through) or `off` (nothing is counted).
+	Mode LimitsMode `json:"mode"`
+
+	// OverToday Token requests over a limit since midnight UTC, refused or, with the mode `report`, not.
+	OverToday int64 `json:"over_today"`
+
+	// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Plan      Plan            `json:"plan"`
+	Standings []LimitStanding `json:"standings"`
+
+	// UserAgent What called itself so asked for the last of these; empty for none.
+	UserAgent string `json:"user_agent"`
 }
 
 // ClientList defines model for ClientList.
@@ -439,16 +760,23 @@ type ClientPatch struct {
 	Description *string    `json:"description,omitempty"`
 	Disabled    *bool      `json:"disabled,omitempty"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	KeepUnused  *bool      `json:"keep_unused,omitempty"`
+
+	// Limits With the plan `enterprise` and no other. One of per_minute and per_day is needed.
+	Limits *LimitsIn `json:"limits,omitempty"`
 
 	// Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 	// unique.
 	Name *Name `json:"name,omitempty"`
 
 	// Permissions Merges with what the client holds; null takes a keyspace or capability away.
-	Permissions   map[string]*[]string `json:"permissions,omitempty"`
-	Sections      []string             `json:"sections,omitempty"`
-	SigningAlg    *string              `json:"signing_alg,omitempty"`
-	TokenLifetime *int                 `json:"token_lifetime,omitempty"`
+	Permissions map[string]*[]string `json:"permissions,omitempty"`
+
+	// Plan As it is shown; null for the server's default. A change holds from the next request on.
+	Plan          *PlanIn  `json:"plan,omitempty"`
+	Sections      []string `json:"sections,omitempty"`
+	SigningAlg    *string  `json:"signing_alg,omitempty"`
+	TokenLifetime *int     `json:"token_lifetime,omitempty"`
 }
 
 // DeletedClient defines model for DeletedClient.
@@ -545,6 +873,80 @@ type KeyspacePatch struct {
 	Name *Name `json:"name,omitempty"`
 }
 
+// LeakOutcome defines model for LeakOutcome.
+type LeakOutcome struct {
+	// ClientID Whose it is; absent where nobody knows.
+	ClientID   *string `json:"client_id,omitempty"`
+	ClientName *string `json:"client_name,omitempty"`
+
+	// Hint Its last four characters.
+	Hint *string `json:"hint,omitempty"`
+
+	// Outcome Revoked now; ended before, by itself or revoked; whole and of no client here; no secret at all,
+	// cut or mistyped.
+	Outcome  LeakOutcomeOutcome `json:"outcome"`
+	SecretID *string            `json:"secret_id,omitempty"`
+}
+
+// LeakOutcomeOutcome Revoked now; ended before, by itself or revoked; whole and of no client here; no secret at all,
+// cut or mistyped.
+type LeakOutcomeOutcome string
+
+// LeakOutcomes defines model for LeakOutcomes.
+type LeakOutcomes struct {
+	DryRun bool          `json:"dry_run"`
+	Items  []LeakOutcome `json:"items"`
+}
+
+// LeakReport defines model for LeakReport.
+type LeakReport struct {
+	// DryRun True says what would be done and does nothing.
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// FoundAt Where they were found, for the audit log: a URL, or in words.
+	FoundAt *string `json:"found_at,omitempty"`
+
+	// Secrets Each from `wks_` to its end, at most 500.
+	Secrets []string `json:"secrets"`
+}
+
+// LimitStanding defines model for LimitStanding.
+type LimitStanding struct {
+	// Left What no server has taken yet; each takes a few more than it needs at once.
+	Left  int64 `json:"left"`
+	Limit int64 `json:"limit"`
+
+	// Name `minute`, `burst` or `day`.
+	Name string `json:"name"`
+
+	// Reset Seconds until there is more.
+	Reset int64 `json:"reset"`
+}
+
+// Limits The numbers of its plan; null for no limit.
+type Limits struct {
+	// Burst Token requests at once, above an even flow of per_minute.
+	Burst *int64 `json:"burst"`
+
+	// PerDay Token requests in each day of UTC.
+	PerDay *int64 `json:"per_day"`
+
+	// PerMinute Token requests in each minute of the clock.
+	PerMinute *int64 `json:"per_minute"`
+}
+
+// LimitsIn With the plan `enterprise` and no other. One of per_minute and per_day is needed.
+type LimitsIn struct {
+	// Burst From a sixtieth of per_minute up to it; by default a quarter, at least 10.
+	Burst     *int64 `json:"burst,omitempty"`
+	PerDay    *int64 `json:"per_day,omitempty"`
+	PerMinute *int64 `json:"per_minute,omitempty"`
+}
+
+// LimitsMode What comes of a request over a limit: `enforce` (it is refused), `report` (it is counted and told,
+// and let through) or `off` (nothing is counted).
+type LimitsMode = string
+
 // Name Blanks around it are taken off. Control and invisible characters are refused. It need not be
 // unique.
 type Name = string
@@ -568,6 +970,38 @@ type PasswordChange struct {
 //
 // Examples: {"*":["read"],"email":["read","write"],"transactional-email":["send"]}
 type Permissions map[string][]string
+
+// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+type Plan = string
+
+// PlanIn As it is shown; null for the server's default. A change holds from the next request on.
+type PlanIn = string
+
+// PlanLimits defines model for PlanLimits.
+type PlanLimits struct {
+	// Limits The numbers of its plan; null for no limit.
+	Limits Limits `json:"limits"`
+
+	// Plan How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Plan Plan `json:"plan"`
+}
+
+// PlanList defines model for PlanList.
+type PlanList struct {
+	// Account How all clients together stand with the limits of the account; empty without any.
+	Account []LimitStanding `json:"account"`
+
+	// Default How often it may ask for tokens: `none` (no limit of its own), `free` (60 a minute, 10,000 a
+	// day), `pro` (1,000 a minute, 1,000,000 a day) or `enterprise` (numbers of its own).
+	Default Plan         `json:"default"`
+	Items   []PlanLimits `json:"items"`
+
+	// Mode What comes of a request over a limit: `enforce` (it is refused), `report` (it is counted and told,
+	// and let through) or `off` (nothing is counted).
+	Mode LimitsMode `json:"mode"`
+}
 
 // Preview defines model for Preview.
 type Preview struct {
@@ -624,7 +1058,7 @@ type Refusal struct {
 	// At With `error_id`: when that request was made.
 	At *time.Time `json:"at,omitempty"`
 
-	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_expired, scope_not_held, scope_malformed, audience_unknown, malformed and others.
+	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_expired, scope_not_held, scope_malformed, audience_unknown, rate_limited, malformed and others.
 	Cause string `json:"cause"`
 
 	// ClientID Null if no client has or had the id that was sent.
@@ -654,6 +1088,37 @@ type RefusalList struct {
 
 // Role An owner may do everything, an admin everything but change admins, a viewer may read.
 type Role string
+
+// ScopeUse defines model for ScopeUse.
+type ScopeUse struct {
+	// Coverage For each audience that the client gets tokens for.
+	Coverage []AudienceCoverage `json:"coverage"`
+	Days     int                `json:"days"`
+
+	// Etag The entity tag of the client that this is about.
+	Etag string `json:"etag"`
+
+	// Narrowed A merge patch for the client. Absent if there is nothing to take away, or if all would be.
+	Narrowed map[string]interface{} `json:"narrowed,omitempty"`
+	Since    time.Time              `json:"since"`
+
+	// Taken The scope values that this takes away.
+	Taken  []string        `json:"taken"`
+	Values []ScopeValueUse `json:"values"`
+}
+
+// ScopeValueUse defines model for ScopeValueUse.
+type ScopeValueUse struct {
+	// LastUsedOn The day on which it was last seen used, in the last two years.
+	LastUsedOn *string `json:"last_used_on"`
+
+	// State `recent` is what the client holds for less than the time in question. `unknown` is what may have been used where nobody reports; values for this server itself are, unless seen.
+	State ScopeValueUseState `json:"state"`
+	Value string             `json:"value"`
+}
+
+// ScopeValueUseState `recent` is what the client holds for less than the time in question. `unknown` is what may have been used where nobody reports; values for this server itself are, unless seen.
+type ScopeValueUseState string
 
 // Secret defines model for Secret.
 type Secret struct {
@@ -831,10 +1296,62 @@ type SigningKeyRotate struct {
 	Now *bool `json:"now,omitempty"`
 }
 
+// TokenAdvice How to keep a token with what calls itself so.
+type TokenAdvice struct {
+	Library string `json:"library"`
+	Snippet string `json:"snippet"`
+}
+
+// UnusedClient defines model for UnusedClient.
+type UnusedClient struct {
+	ClientID   string     `json:"client_id"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+	Name       string     `json:"name"`
+
+	// Next `suspension` or `deletion`; null if nothing follows, as the rule is now.
+	Next *string `json:"next"`
+
+	// NextAt When, at the earliest: time in which no server runs does not count.
+	NextAt *time.Time `json:"next_at"`
+
+	// NoticedAt When the last notice was given.
+	NoticedAt   *time.Time `json:"noticed_at"`
+	SuspendedAt *time.Time `json:"suspended_at"`
+
+	// UnusedSince When it was last used, made or resumed.
+	UnusedSince time.Time `json:"unused_since"`
+}
+
+// UnusedClientList defines model for UnusedClientList.
+type UnusedClientList struct {
+	Items []UnusedClient `json:"items"`
+	Next  *string        `json:"next,omitempty"`
+}
+
 // Usage defines model for Usage.
 type Usage struct {
+	// Granted In all.
+	Granted int64 `json:"granted"`
+
+	// Hours Every hour, those without requests too; empty if the step is a day.
 	Hours []UsageHour `json:"hours"`
+
+	// Items The hours or days that had requests; one for each group that had any.
+	Items []UsageItem `json:"items"`
+
+	// Refused In all.
+	Refused int64 `json:"refused"`
+
+	// Since When the first hour or day began.
+	Since time.Time `json:"since"`
+	Step  UsageStep `json:"step"`
+
+	// Until When the last hour or day ends.
+	Until time.Time `json:"until"`
 }
+
+// UsageStep defines model for Usage.Step.
+type UsageStep string
 
 // UsageHour defines model for UsageHour.
 type UsageHour struct {
@@ -843,6 +1360,150 @@ type UsageHour struct {
 	// Hour When it began.
 	Hour    time.Time `json:"hour"`
 	Refused int64     `json:"refused"`
+}
+
+// UsageItem defines model for UsageItem.
+type UsageItem struct {
+	// At When the hour or day began.
+	At time.Time `json:"at"`
+
+	// Audience That the tokens were for; several are separated by a blank. Empty for requests that were refused before it was known.
+	Audience *string `json:"audience,omitempty"`
+
+	// Block From where: an IPv4 network of 24 bits or an IPv6 network of 48. Empty for those that are not told apart, which are all but 64 an hour for each client and server.
+	Block   *string `json:"block,omitempty"`
+	Granted int64   `json:"granted"`
+
+	// Outcome `granted`, or the cause of the refusals, as in `GET /refusals`.
+	Outcome *string `json:"outcome,omitempty"`
+	Refused int64   `json:"refused"`
+}
+
+// UsageReport defines model for UsageReport.
+type UsageReport struct {
+	// Audience One of those of the client that reports.
+	Audience string `json:"audience"`
+
+	// Dropped How many requests there were of which nothing else is known. If there were any, nothing is called unused because of this time.
+	Dropped *int `json:"dropped,omitempty"`
+
+	// From At most 25 hours ago.
+	From time.Time `json:"from"`
+
+	// ID Of the sender's making, and random; the same when the report is sent again.
+	ID   string           `json:"id"`
+	Rows []UsageReportRow `json:"rows"`
+
+	// Until At most 24 hours later. The rows count in its hour. The next report begins here.
+	Until time.Time `json:"until"`
+}
+
+// UsageReportReceipt defines model for UsageReportReceipt.
+type UsageReportReceipt struct {
+	// Counted Requests.
+	Counted int64 `json:"counted"`
+
+	// Duplicate The report was counted before.
+	Duplicate bool `json:"duplicate"`
+
+	// Ignored Those of clients that get no tokens for the audience.
+	Ignored int64 `json:"ignored"`
+}
+
+// UsageReportRow Requests that are alike.
+type UsageReportRow struct {
+	// ClientID Empty if it is not known whose token it was.
+	ClientID string `json:"client_id"`
+
+	// Endpoint Method and pattern of the route, without ids: `GET /profiles/{id}`. A client has 300 kinds of requests a day; those beyond count without it.
+	Endpoint string `json:"endpoint"`
+
+	// Outcome What became of them. `held` is no request: the program asked whether the token holds the scopes, and it does.
+	Outcome  UsageReportRowOutcome `json:"outcome"`
+	Requests int                   `json:"requests"`
+
+	// Sampled How many of them were looked at, if not all; the others are taken to be alike. Nothing is called unused because of a time in which not all were.
+	Sampled *int `json:"sampled,omitempty"`
+
+	// Scopes What was needed, or what the token lacked.
+	Scopes []string `json:"scopes,omitempty"`
+}
+
+// UsageReportRowOutcome What became of them. `held` is no request: the program asked whether the token holds the scopes, and it does.
+type UsageReportRowOutcome string
+
+// WastefulClient defines model for WastefulClient.
+type WastefulClient struct {
+	// Advice How to keep a token with what calls itself so.
+	Advice   TokenAdvice `json:"advice"`
+	ClientID string      `json:"client_id"`
+
+	// ClientName Null for one that was deleted since.
+	ClientName *string `json:"client_name"`
+	EarlyToday int64   `json:"early_today"`
+	OverToday  int64   `json:"over_today"`
+	UserAgent  string  `json:"user_agent"`
+}
+
+// WastefulClientList defines model for WastefulClientList.
+type WastefulClientList struct {
+	Items []WastefulClient `json:"items"`
+}
+
+// Webhook defines model for Webhook.
+type Webhook struct {
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+
+	// Enabled False if an admin switched it off, or it took nothing for five days, or answered 410.
+	Enabled bool `json:"enabled"`
+
+	// FailingSince Since when nothing has arrived; null if the last did.
+	FailingSince *time.Time `json:"failing_since"`
+	ID           string     `json:"id"`
+
+	// Kinds What it is told of; empty for everything.
+	Kinds []AlertKind `json:"kinds"`
+	URL   string      `json:"url"`
+}
+
+// WebhookCreate defines model for WebhookCreate.
+type WebhookCreate struct {
+	Kinds []string `json:"kinds,omitempty"`
+	URL   string   `json:"url"`
+}
+
+// WebhookCreated defines model for WebhookCreated.
+type WebhookCreated struct {
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+
+	// Enabled False if an admin switched it off, or it took nothing for five days, or answered 410.
+	Enabled bool `json:"enabled"`
+
+	// FailingSince Since when nothing has arrived; null if the last did.
+	FailingSince *time.Time `json:"failing_since"`
+	ID           string     `json:"id"`
+
+	// Kinds What it is told of; empty for everything.
+	Kinds []AlertKind `json:"kinds"`
+
+	// Secret `whsec_` and the key in base64. It is shown here and never again.
+	Secret string `json:"secret"`
+	URL    string `json:"url"`
+}
+
+// WebhookList defines model for WebhookList.
+type WebhookList struct {
+	Items []Webhook `json:"items"`
+	Next  *string   `json:"next,omitempty"`
+}
+
+// WebhookPatch defines model for WebhookPatch.
+type WebhookPatch struct {
+	Enabled *bool    `json:"enabled,omitempty"`
+	Kinds   []string `json:"kinds,omitempty"`
+	URL     *string  `json:"url,omitempty"`
 }
 
 // ByPermission defines model for byPermission.
@@ -896,8 +1557,26 @@ type Limit = string
 // Resource defines model for resource.
 type Resource = string
 
+// SeenSince defines model for seenSince.
+type SeenSince = time.Time
+
+// UnusedDays defines model for unusedDays.
+type UnusedDays = int
+
 // UnusedSince defines model for unusedSince.
 type UnusedSince = time.Time
+
+// UsedGroup defines model for usedGroup.
+type UsedGroup = []string
+
+// UsedSince defines model for usedSince.
+type UsedSince = time.Time
+
+// UsedStep defines model for usedStep.
+type UsedStep string
+
+// UsedUntil defines model for usedUntil.
+type UsedUntil = time.Time
 
 // ListAdminsParams defines parameters for ListAdmins.
 type ListAdminsParams struct {
@@ -943,6 +1622,71 @@ type UpdateAdminParams struct {
 
 // ResetPasswordParams defines parameters for ResetPassword.
 type ResetPasswordParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListAlertDeliveriesParams defines parameters for ListAlertDeliveries.
+type ListAlertDeliveriesParams struct {
+	// Webhook The id of a webhook.
+	Webhook *string `form:"webhook,omitempty" json:"webhook,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListAlertMutesParams defines parameters for ListAlertMutes.
+type ListAlertMutesParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateAlertMuteJSONBody defines parameters for CreateAlertMute.
+type CreateAlertMuteJSONBody = json.RawMessage
+
+// CreateAlertMuteParams defines parameters for CreateAlertMute.
+type CreateAlertMuteParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListAlertsParams defines parameters for ListAlerts.
+type ListAlertsParams struct {
+	State *ListAlertsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Kind One of the kinds of alerts.
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Client A Client ID, of a deleted client as well.
+	Client *string `form:"client,omitempty" json:"client,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListAlertsParamsState defines parameters for ListAlerts.
+type ListAlertsParamsState string
+
+// AcknowledgeAlertsJSONBody defines parameters for AcknowledgeAlerts.
+type AcknowledgeAlertsJSONBody = json.RawMessage
+
+// AcknowledgeAlertsParams defines parameters for AcknowledgeAlerts.
+type AcknowledgeAlertsParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// AcknowledgeAlertParams defines parameters for AcknowledgeAlert.
+type AcknowledgeAlertParams struct {
 	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
@@ -1133,6 +1877,12 @@ type CancelRotationParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListClientEndpointsParams defines parameters for ListClientEndpoints.
+type ListClientEndpointsParams struct {
+	// Since From the hour on in which this time lies, if it is in the last two days; otherwise from the day. By default seven days ago. At most 90 days ago.
+	Since *SeenSince `form:"since,omitempty" json:"since,omitempty"`
+}
+
 // ListClientRefusalsParams defines parameters for ListClientRefusals.
 type ListClientRefusalsParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -1142,10 +1892,22 @@ type ListClientRefusalsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ResumeClientParams defines parameters for ResumeClient.
+type ResumeClientParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RevokeTokensParams defines parameters for RevokeTokens.
 type RevokeTokensParams struct {
 	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ReadScopeUseParams defines parameters for ReadScopeUse.
+type ReadScopeUseParams struct {
+	// Days How many days something must not have been used. From 1 to 365.
+	Days *UnusedDays `form:"days,omitempty" json:"days,omitempty"`
 }
 
 // ListSecretsParams defines parameters for ListSecrets.
@@ -1174,6 +1936,27 @@ type DeleteSecretParams struct {
 	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// ReadUsageParams defines parameters for ReadUsage.
+type ReadUsageParams struct {
+	// Since From the hour or day on in which this time lies. By default two days of hours, or 30 days. At most 90 days of hours, or two years of days, before `until`.
+	Since *UsedSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Up to this time, with the hour or day in which it lies. By default now.
+	Until *UsedUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Step How much time each item stands for. Days are those of UTC.
+	Step *ReadUsageParamsStep `form:"step,omitempty" json:"step,omitempty"`
+
+	// Group What the requests of an hour or day are told apart by. With more than 10,000 items the answer is 400.
+	Group UsedGroup `form:"group,omitempty" json:"group,omitempty"`
+}
+
+// ReadUsageParamsStep defines parameters for ReadUsage.
+type ReadUsageParamsStep string
+
+// ReadUsageParamsGroup defines parameters for ReadUsage.
+type ReadUsageParamsGroup string
 
 // ListDeletedClientsParams defines parameters for ListDeletedClients.
 type ListDeletedClientsParams struct {
@@ -1296,6 +2079,15 @@ type UpdateSectionParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ReportLeakedSecretsJSONBody defines parameters for ReportLeakedSecrets.
+type ReportLeakedSecretsJSONBody = json.RawMessage
+
+// ReportLeakedSecretsParams defines parameters for ReportLeakedSecrets.
+type ReportLeakedSecretsParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // SignInJSONBody defines parameters for SignIn.
 type SignInJSONBody = json.RawMessage
 
@@ -1341,11 +2133,98 @@ type DeleteSigningKeyParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListUnusedClientsParams defines parameters for ListUnusedClients.
+type ListUnusedClientsParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ReadAccountUsageParams defines parameters for ReadAccountUsage.
+type ReadAccountUsageParams struct {
+	// Since From the hour or day on in which this time lies. By default two days of hours, or 30 days. At most 90 days of hours, or two years of days, before `until`.
+	Since *UsedSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Up to this time, with the hour or day in which it lies. By default now.
+	Until *UsedUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Step How much time each item stands for. Days are those of UTC.
+	Step *ReadAccountUsageParamsStep `form:"step,omitempty" json:"step,omitempty"`
+
+	// Group What the requests of an hour or day are told apart by. With more than 10,000 items the answer is 400.
+	Group UsedGroup `form:"group,omitempty" json:"group,omitempty"`
+}
+
+// ReadAccountUsageParamsStep defines parameters for ReadAccountUsage.
+type ReadAccountUsageParamsStep string
+
+// ReadAccountUsageParamsGroup defines parameters for ReadAccountUsage.
+type ReadAccountUsageParamsGroup string
+
+// ReportUsageJSONBody defines parameters for ReportUsage.
+type ReportUsageJSONBody = json.RawMessage
+
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateWebhookJSONBody defines parameters for CreateWebhook.
+type CreateWebhookJSONBody = json.RawMessage
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteWebhookParams defines parameters for DeleteWebhook.
+type DeleteWebhookParams struct {
+	// DryRun True says what would be done, and does nothing.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReadWebhookParams defines parameters for ReadWebhook.
+type ReadWebhookParams struct {
+	// IfNoneMatch Answer 304 if the resource still has one of these entity tags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateWebhookApplicationMergePatchPlusJSONBody defines parameters for UpdateWebhook.
+type UpdateWebhookApplicationMergePatchPlusJSONBody = json.RawMessage
+
+// UpdateWebhookParams defines parameters for UpdateWebhook.
+type UpdateWebhookParams struct {
+	// IfMatch Do it only to the resource with one of these entity tags; `*` is any.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// IdempotencyKey Any text that is sent again with a retry, such as a UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateAdminJSONRequestBody defines body for CreateAdmin for application/json ContentType.
 type CreateAdminJSONRequestBody = CreateAdminJSONBody
 
 // UpdateAdminApplicationMergePatchPlusJSONRequestBody defines body for UpdateAdmin for application/merge-patch+json ContentType.
 type UpdateAdminApplicationMergePatchPlusJSONRequestBody = UpdateAdminApplicationMergePatchPlusJSONBody
+
+// CreateAlertMuteJSONRequestBody defines body for CreateAlertMute for application/json ContentType.
+type CreateAlertMuteJSONRequestBody = CreateAlertMuteJSONBody
+
+// AcknowledgeAlertsJSONRequestBody defines body for AcknowledgeAlerts for application/json ContentType.
+type AcknowledgeAlertsJSONRequestBody = AcknowledgeAlertsJSONBody
 
 // CreateCapabilityJSONRequestBody defines body for CreateCapability for application/json ContentType.
 type CreateCapabilityJSONRequestBody = CreateCapabilityJSONBody
@@ -1374,6 +2253,9 @@ type CreateSectionJSONRequestBody = CreateSectionJSONBody
 // UpdateSectionApplicationMergePatchPlusJSONRequestBody defines body for UpdateSection for application/merge-patch+json ContentType.
 type UpdateSectionApplicationMergePatchPlusJSONRequestBody = UpdateSectionApplicationMergePatchPlusJSONBody
 
+// ReportLeakedSecretsJSONRequestBody defines body for ReportLeakedSecrets for application/json ContentType.
+type ReportLeakedSecretsJSONRequestBody = ReportLeakedSecretsJSONBody
+
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = SignInJSONBody
 
@@ -1382,6 +2264,15 @@ type ChangePasswordJSONRequestBody = ChangePasswordJSONBody
 
 // RotateSigningKeyJSONRequestBody defines body for RotateSigningKey for application/json ContentType.
 type RotateSigningKeyJSONRequestBody = RotateSigningKeyJSONBody
+
+// ReportUsageJSONRequestBody defines body for ReportUsage for application/json ContentType.
+type ReportUsageJSONRequestBody = ReportUsageJSONBody
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = CreateWebhookJSONBody
+
+// UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
+type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = UpdateWebhookApplicationMergePatchPlusJSONBody
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1403,6 +2294,30 @@ type ServerInterface interface {
 	// ResetPassword Give an admin a one-time password
 	// (POST /admins/{id}/reset-password)
 	ResetPassword(w http.ResponseWriter, r *http.Request, id Resource, params ResetPasswordParams)
+	// ListAlertDeliveries List what was sent, or waits to be
+	// (GET /alert-deliveries)
+	ListAlertDeliveries(w http.ResponseWriter, r *http.Request, params ListAlertDeliveriesParams)
+	// ListAlertMutes List what is muted
+	// (GET /alert-mutes)
+	ListAlertMutes(w http.ResponseWriter, r *http.Request, params ListAlertMutesParams)
+	// CreateAlertMute Mute a kind of alerts, the alerts of a client, or both
+	// (POST /alert-mutes)
+	CreateAlertMute(w http.ResponseWriter, r *http.Request, params CreateAlertMuteParams)
+	// DeleteAlertMute Mute something no longer
+	// (DELETE /alert-mutes/{id})
+	DeleteAlertMute(w http.ResponseWriter, r *http.Request, id Resource)
+	// ListAlerts List alerts
+	// (GET /alerts)
+	ListAlerts(w http.ResponseWriter, r *http.Request, params ListAlertsParams)
+	// AcknowledgeAlerts Acknowledge all open alerts, or those of a kind or a client
+	// (POST /alerts/acknowledge)
+	AcknowledgeAlerts(w http.ResponseWriter, r *http.Request, params AcknowledgeAlertsParams)
+	// ReadAlert Read an alert
+	// (GET /alerts/{id})
+	ReadAlert(w http.ResponseWriter, r *http.Request, id Resource)
+	// AcknowledgeAlert Acknowledge an alert
+	// (POST /alerts/{id}/acknowledge)
+	AcknowledgeAlert(w http.ResponseWriter, r *http.Request, id Resource, params AcknowledgeAlertParams)
 	// ListAuditEvents List what was done
 	// (GET /audit-events)
 	ListAuditEvents(w http.ResponseWriter, r *http.Request, params ListAuditEventsParams)
@@ -1448,12 +2363,24 @@ type ServerInterface interface {
 	// CancelRotation Take a rotation back
 	// (POST /clients/{id}/cancel-rotation)
 	CancelRotation(w http.ResponseWriter, r *http.Request, id Resource, params CancelRotationParams)
+	// ListClientEndpoints At which endpoints of resource servers a client was seen, and how often it was refused there
+	// (GET /clients/{id}/endpoints)
+	ListClientEndpoints(w http.ResponseWriter, r *http.Request, id Resource, params ListClientEndpointsParams)
+	// ReadClientLimits How a client stands with its limits, and whether it asks for more tokens than it needs
+	// (GET /clients/{id}/limits)
+	ReadClientLimits(w http.ResponseWriter, r *http.Request, id Resource)
 	// ListClientRefusals Why token requests of a client were refused
 	// (GET /clients/{id}/refusals)
 	ListClientRefusals(w http.ResponseWriter, r *http.Request, id Resource, params ListClientRefusalsParams)
+	// ResumeClient Say that a client is wanted
+	// (POST /clients/{id}/resume)
+	ResumeClient(w http.ResponseWriter, r *http.Request, id Resource, params ResumeClientParams)
 	// RevokeTokens Revoke every token that a client was given
 	// (POST /clients/{id}/revoke-tokens)
 	RevokeTokens(w http.ResponseWriter, r *http.Request, id Resource, params RevokeTokensParams)
+	// ReadScopeUse Which of its Sections and permissions a client uses, and what it would hold without the others
+	// (GET /clients/{id}/scope-use)
+	ReadScopeUse(w http.ResponseWriter, r *http.Request, id Resource, params ReadScopeUseParams)
 	// ListSecrets List a client's secrets, with how they are used
 	// (GET /clients/{id}/secrets)
 	ListSecrets(w http.ResponseWriter, r *http.Request, id Resource, params ListSecretsParams)
@@ -1468,7 +2395,7 @@ type ServerInterface interface {
 	ListSecretAddresses(w http.ResponseWriter, r *http.Request, id Resource, secretID string)
 	// ReadUsage How many token requests of a client were granted and refused
 	// (GET /clients/{id}/usage)
-	ReadUsage(w http.ResponseWriter, r *http.Request, id Resource)
+	ReadUsage(w http.ResponseWriter, r *http.Request, id Resource, params ReadUsageParams)
 	// ListDeletedClients List deleted clients
 	// (GET /deleted-clients)
 	ListDeletedClients(w http.ResponseWriter, r *http.Request, params ListDeletedClientsParams)
@@ -1493,6 +2420,9 @@ type ServerInterface interface {
 	// UpdateKeyspace Change a keyspace
 	// (PATCH /keyspaces/{id})
 	UpdateKeyspace(w http.ResponseWriter, r *http.Request, id Resource, params UpdateKeyspaceParams)
+	// ListPlans The plans that clients can be on, and how the account stands with its own limits
+	// (GET /plans)
+	ListPlans(w http.ResponseWriter, r *http.Request)
 	// ListRefusals Why token requests were refused
 	// (GET /refusals)
 	ListRefusals(w http.ResponseWriter, r *http.Request, params ListRefusalsParams)
@@ -1511,6 +2441,9 @@ type ServerInterface interface {
 	// UpdateSection Rename a Section
 	// (PATCH /sections/{id})
 	UpdateSection(w http.ResponseWriter, r *http.Request, id Resource, params UpdateSectionParams)
+	// ReportLeakedSecrets Revoke secrets that others could read
+	// (POST /security/leaked-secrets)
+	ReportLeakedSecrets(w http.ResponseWriter, r *http.Request, params ReportLeakedSecretsParams)
 	// SignOut Sign out
 	// (DELETE /session)
 	SignOut(w http.ResponseWriter, r *http.Request)
@@ -1538,6 +2471,36 @@ type ServerInterface interface {
 	// DeleteSigningKey Delete a signing key that leaked
 	// (DELETE /signing-keys/{kid})
 	DeleteSigningKey(w http.ResponseWriter, r *http.Request, kid string, params DeleteSigningKeyParams)
+	// ListUnusedClients List the clients that leave because nobody uses them
+	// (GET /unused-clients)
+	ListUnusedClients(w http.ResponseWriter, r *http.Request, params ListUnusedClientsParams)
+	// ReadAccountUsage How many token requests of all clients were granted and refused
+	// (GET /usage)
+	ReadAccountUsage(w http.ResponseWriter, r *http.Request, params ReadAccountUsageParams)
+	// ReportUsage Report what tokens were used for at a resource server
+	// (POST /usage/reports)
+	ReportUsage(w http.ResponseWriter, r *http.Request)
+	// ListWastefulClients The 50 clients that ask most often for tokens which they do not need
+	// (GET /wasteful-clients)
+	ListWastefulClients(w http.ResponseWriter, r *http.Request)
+	// ListWebhooks List webhooks
+	// (GET /webhooks)
+	ListWebhooks(w http.ResponseWriter, r *http.Request, params ListWebhooksParams)
+	// CreateWebhook Create a webhook
+	// (POST /webhooks)
+	CreateWebhook(w http.ResponseWriter, r *http.Request, params CreateWebhookParams)
+	// DeleteWebhook Delete a webhook, and what waits to be sent to it
+	// (DELETE /webhooks/{id})
+	DeleteWebhook(w http.ResponseWriter, r *http.Request, id Resource, params DeleteWebhookParams)
+	// ReadWebhook Read a webhook
+	// (GET /webhooks/{id})
+	ReadWebhook(w http.ResponseWriter, r *http.Request, id Resource, params ReadWebhookParams)
+	// UpdateWebhook Change a webhook, or switch it off or on
+	// (PATCH /webhooks/{id})
+	UpdateWebhook(w http.ResponseWriter, r *http.Request, id Resource, params UpdateWebhookParams)
+	// TestWebhook Send something to a webhook that is no alert
+	// (POST /webhooks/{id}/test)
+	TestWebhook(w http.ResponseWriter, r *http.Request, id Resource, params TestWebhookParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1840,6 +2803,380 @@ func (siw *ServerInterfaceWrapper) ResetPassword(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ResetPassword(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListAlertDeliveries operation middleware
+func (siw *ServerInterfaceWrapper) ListAlertDeliveries(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAlertDeliveriesParams
+
+	// ------------- Optional query parameter "webhook" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "webhook", r.URL.Query(), &params.Webhook, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "webhook"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAlertDeliveries(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListAlertMutes operation middleware
+func (siw *ServerInterfaceWrapper) ListAlertMutes(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAlertMutesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAlertMutes(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateAlertMute operation middleware
+func (siw *ServerInterfaceWrapper) CreateAlertMute(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateAlertMuteParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateAlertMute(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteAlertMute operation middleware
+func (siw *ServerInterfaceWrapper) DeleteAlertMute(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteAlertMute(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListAlerts operation middleware
+func (siw *ServerInterfaceWrapper) ListAlerts(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAlertsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", r.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "kind"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "kind", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "client" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "client", r.URL.Query(), &params.Client, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "client"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "client", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAlerts(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AcknowledgeAlerts operation middleware
+func (siw *ServerInterfaceWrapper) AcknowledgeAlerts(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcknowledgeAlertsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AcknowledgeAlerts(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReadAlert operation middleware
+func (siw *ServerInterfaceWrapper) ReadAlert(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadAlert(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AcknowledgeAlert operation middleware
+func (siw *ServerInterfaceWrapper) AcknowledgeAlert(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcknowledgeAlertParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AcknowledgeAlert(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2824,6 +4161,74 @@ func (siw *ServerInterfaceWrapper) CancelRotation(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// ListClientEndpoints operation middleware
+func (siw *ServerInterfaceWrapper) ListClientEndpoints(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListClientEndpointsParams
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListClientEndpoints(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReadClientLimits operation middleware
+func (siw *ServerInterfaceWrapper) ReadClientLimits(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadClientLimits(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListClientRefusals operation middleware
 func (siw *ServerInterfaceWrapper) ListClientRefusals(w http.ResponseWriter, r *http.Request) {
 
@@ -2879,6 +4284,56 @@ func (siw *ServerInterfaceWrapper) ListClientRefusals(w http.ResponseWriter, r *
 	handler.ServeHTTP(w, r)
 }
 
+// ResumeClient operation middleware
+func (siw *ServerInterfaceWrapper) ResumeClient(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeClientParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResumeClient(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RevokeTokens operation middleware
 func (siw *ServerInterfaceWrapper) RevokeTokens(w http.ResponseWriter, r *http.Request) {
 
@@ -2920,6 +4375,48 @@ func (siw *ServerInterfaceWrapper) RevokeTokens(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RevokeTokens(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReadScopeUse operation middleware
+func (siw *ServerInterfaceWrapper) ReadScopeUse(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadScopeUseParams
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", r.URL.Query(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "days"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "days", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadScopeUse(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3156,8 +4653,63 @@ func (siw *ServerInterfaceWrapper) ReadUsage(w http.ResponseWriter, r *http.Requ
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadUsageParams
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "step" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "step", r.URL.Query(), &params.Step, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "step"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "step", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "group" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "group", r.URL.Query(), &params.Group, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "group"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "group", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ReadUsage(w, r, id)
+		siw.Handler.ReadUsage(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3548,6 +5100,20 @@ func (siw *ServerInterfaceWrapper) UpdateKeyspace(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// ListPlans operation middleware
+func (siw *ServerInterfaceWrapper) ListPlans(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPlans(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListRefusals operation middleware
 func (siw *ServerInterfaceWrapper) ListRefusals(w http.ResponseWriter, r *http.Request) {
 
@@ -3896,6 +5462,47 @@ func (siw *ServerInterfaceWrapper) UpdateSection(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// ReportLeakedSecrets operation middleware
+func (siw *ServerInterfaceWrapper) ReportLeakedSecrets(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReportLeakedSecretsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportLeakedSecrets(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // SignOut operation middleware
 func (siw *ServerInterfaceWrapper) SignOut(w http.ResponseWriter, r *http.Request) {
 
@@ -4187,6 +5794,452 @@ func (siw *ServerInterfaceWrapper) DeleteSigningKey(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// ListUnusedClients operation middleware
+func (siw *ServerInterfaceWrapper) ListUnusedClients(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUnusedClientsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUnusedClients(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReadAccountUsage operation middleware
+func (siw *ServerInterfaceWrapper) ReadAccountUsage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadAccountUsageParams
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "step" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "step", r.URL.Query(), &params.Step, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "step"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "step", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "group" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "group", r.URL.Query(), &params.Group, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "group"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "group", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadAccountUsage(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportUsage operation middleware
+func (siw *ServerInterfaceWrapper) ReportUsage(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportUsage(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListWastefulClients operation middleware
+func (siw *ServerInterfaceWrapper) ListWastefulClients(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWastefulClients(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListWebhooks operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhooks(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWebhooks(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) CreateWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateWebhook(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteWebhook operation middleware
+func (siw *ServerInterfaceWrapper) DeleteWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteWebhookParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteWebhook(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReadWebhook operation middleware
+func (siw *ServerInterfaceWrapper) ReadWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadWebhook(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) UpdateWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateWebhook(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// TestWebhook operation middleware
+func (siw *ServerInterfaceWrapper) TestWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id Resource
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", mux.Vars(r)["id"], &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TestWebhook(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -4312,6 +6365,22 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/admins/{id}/reset-password", wrapper.ResetPassword).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/alert-deliveries", wrapper.ListAlertDeliveries).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/alert-mutes", wrapper.ListAlertMutes).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/alert-mutes", wrapper.CreateAlertMute).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/alert-mutes/{id}", wrapper.DeleteAlertMute).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/alerts", wrapper.ListAlerts).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/alerts/{id}", wrapper.ReadAlert).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/alerts/{id}/acknowledge", wrapper.AcknowledgeAlert).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/alerts/acknowledge", wrapper.AcknowledgeAlerts).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/audit-events", wrapper.ListAuditEvents).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/audit-events/export", wrapper.ExportAuditEvents).Methods(http.MethodGet)
@@ -4342,9 +6411,17 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/clients/{id}/cancel-rotation", wrapper.CancelRotation).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/clients/{id}/endpoints", wrapper.ListClientEndpoints).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/clients/{id}/limits", wrapper.ReadClientLimits).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/clients/{id}/refusals", wrapper.ListClientRefusals).Methods(http.MethodGet)
 
+	r.HandleFunc(options.BaseURL+"/clients/{id}/resume", wrapper.ResumeClient).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/clients/{id}/revoke-tokens", wrapper.RevokeTokens).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/clients/{id}/scope-use", wrapper.ReadScopeUse).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/clients/{id}/secrets", wrapper.ListSecrets).Methods(http.MethodGet)
 
@@ -4372,6 +6449,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/keyspaces/{id}", wrapper.UpdateKeyspace).Methods(http.MethodPatch)
 
+	r.HandleFunc(options.BaseURL+"/plans", wrapper.ListPlans).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/refusals", wrapper.ListRefusals).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/sections", wrapper.ListSections).Methods(http.MethodGet)
@@ -4383,6 +6462,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/sections/{id}", wrapper.ReadSection).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/sections/{id}", wrapper.UpdateSection).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/security/leaked-secrets", wrapper.ReportLeakedSecrets).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/session", wrapper.SignOut).Methods(http.MethodDelete)
 
@@ -4401,6 +6482,26 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/signing-keys/{kid}", wrapper.DeleteSigningKey).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/signing-keys/rotate", wrapper.RotateSigningKey).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/unused-clients", wrapper.ListUnusedClients).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/usage", wrapper.ReadAccountUsage).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/usage/reports", wrapper.ReportUsage).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/wasteful-clients", wrapper.ListWastefulClients).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/webhooks", wrapper.ListWebhooks).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/webhooks", wrapper.CreateWebhook).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/webhooks/{id}", wrapper.DeleteWebhook).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/webhooks/{id}", wrapper.ReadWebhook).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/webhooks/{id}", wrapper.UpdateWebhook).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/webhooks/{id}/test", wrapper.TestWebhook).Methods(http.MethodPost)
 
 	return r
 }
@@ -4689,6 +6790,322 @@ type ResetPassworddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ResetPassworddefaultApplicationProblemPlusJSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertDeliveriesRequestObject struct {
+	Params ListAlertDeliveriesParams
+}
+
+type ListAlertDeliveriesResponseObject interface {
+	VisitListAlertDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListAlertDeliveries200JSONResponse AlertDeliveryList
+
+func (response ListAlertDeliveries200JSONResponse) VisitListAlertDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertDeliveriesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAlertDeliveriesdefaultApplicationProblemPlusJSONResponse) VisitListAlertDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertMutesRequestObject struct {
+	Params ListAlertMutesParams
+}
+
+type ListAlertMutesResponseObject interface {
+	VisitListAlertMutesResponse(w http.ResponseWriter) error
+}
+
+type ListAlertMutes200JSONResponse AlertMuteList
+
+func (response ListAlertMutes200JSONResponse) VisitListAlertMutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertMutesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAlertMutesdefaultApplicationProblemPlusJSONResponse) VisitListAlertMutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAlertMuteRequestObject struct {
+	Params CreateAlertMuteParams
+	Body   *CreateAlertMuteJSONRequestBody
+}
+
+type CreateAlertMuteResponseObject interface {
+	VisitCreateAlertMuteResponse(w http.ResponseWriter) error
+}
+
+type CreateAlertMute201ResponseHeaders struct {
+	Location string
+}
+
+type CreateAlertMute201JSONResponse struct {
+	Body    AlertMute
+	Headers CreateAlertMute201ResponseHeaders
+}
+
+func (response CreateAlertMute201JSONResponse) VisitCreateAlertMuteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAlertMutedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateAlertMutedefaultApplicationProblemPlusJSONResponse) VisitCreateAlertMuteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAlertMuteRequestObject struct {
+	ID Resource `json:"id"`
+}
+
+type DeleteAlertMuteResponseObject interface {
+	VisitDeleteAlertMuteResponse(w http.ResponseWriter) error
+}
+
+type DeleteAlertMute204Response = DeletedResponse
+
+func (response DeleteAlertMute204Response) VisitDeleteAlertMuteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAlertMutedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteAlertMutedefaultApplicationProblemPlusJSONResponse) VisitDeleteAlertMuteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertsRequestObject struct {
+	Params ListAlertsParams
+}
+
+type ListAlertsResponseObject interface {
+	VisitListAlertsResponse(w http.ResponseWriter) error
+}
+
+type ListAlerts200JSONResponse AlertList
+
+func (response ListAlerts200JSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAlertsdefaultApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlertsRequestObject struct {
+	Params AcknowledgeAlertsParams
+	Body   *AcknowledgeAlertsJSONRequestBody
+}
+
+type AcknowledgeAlertsResponseObject interface {
+	VisitAcknowledgeAlertsResponse(w http.ResponseWriter) error
+}
+
+type AcknowledgeAlerts200JSONResponse AlertsAcknowledged
+
+func (response AcknowledgeAlerts200JSONResponse) VisitAcknowledgeAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlertsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcknowledgeAlertsdefaultApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAlertRequestObject struct {
+	ID Resource `json:"id"`
+}
+
+type ReadAlertResponseObject interface {
+	VisitReadAlertResponse(w http.ResponseWriter) error
+}
+
+type ReadAlert200JSONResponse Alert
+
+func (response ReadAlert200JSONResponse) VisitReadAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAlertdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadAlertdefaultApplicationProblemPlusJSONResponse) VisitReadAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlertRequestObject struct {
+	ID     Resource `json:"id"`
+	Params AcknowledgeAlertParams
+}
+
+type AcknowledgeAlertResponseObject interface {
+	VisitAcknowledgeAlertResponse(w http.ResponseWriter) error
+}
+
+type AcknowledgeAlert200JSONResponse Alert
+
+func (response AcknowledgeAlert200JSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeAlertdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcknowledgeAlertdefaultApplicationProblemPlusJSONResponse) VisitAcknowledgeAlertResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5421,6 +7838,85 @@ func (response CancelRotationdefaultApplicationProblemPlusJSONResponse) VisitCan
 	return err
 }
 
+type ListClientEndpointsRequestObject struct {
+	ID     Resource `json:"id"`
+	Params ListClientEndpointsParams
+}
+
+type ListClientEndpointsResponseObject interface {
+	VisitListClientEndpointsResponse(w http.ResponseWriter) error
+}
+
+type ListClientEndpoints200JSONResponse ClientEndpoints
+
+func (response ListClientEndpoints200JSONResponse) VisitListClientEndpointsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListClientEndpointsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListClientEndpointsdefaultApplicationProblemPlusJSONResponse) VisitListClientEndpointsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadClientLimitsRequestObject struct {
+	ID Resource `json:"id"`
+}
+
+type ReadClientLimitsResponseObject interface {
+	VisitReadClientLimitsResponse(w http.ResponseWriter) error
+}
+
+type ReadClientLimits200JSONResponse ClientLimits
+
+func (response ReadClientLimits200JSONResponse) VisitReadClientLimitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadClientLimitsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadClientLimitsdefaultApplicationProblemPlusJSONResponse) VisitReadClientLimitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListClientRefusalsRequestObject struct {
 	ID     Resource `json:"id"`
 	Params ListClientRefusalsParams
@@ -5461,6 +7957,54 @@ func (response ListClientRefusalsdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type ResumeClientRequestObject struct {
+	ID     Resource `json:"id"`
+	Params ResumeClientParams
+}
+
+type ResumeClientResponseObject interface {
+	VisitResumeClientResponse(w http.ResponseWriter) error
+}
+
+type ResumeClient200ResponseHeaders struct {
+	ETag string
+}
+
+type ResumeClient200JSONResponse struct {
+	Body    Client
+	Headers ResumeClient200ResponseHeaders
+}
+
+func (response ResumeClient200JSONResponse) VisitResumeClientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeClientdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeClientdefaultApplicationProblemPlusJSONResponse) VisitResumeClientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeTokensRequestObject struct {
 	ID     Resource `json:"id"`
 	Params RevokeTokensParams
@@ -5484,6 +8028,46 @@ type RevokeTokensdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeTokensdefaultApplicationProblemPlusJSONResponse) VisitRevokeTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadScopeUseRequestObject struct {
+	ID     Resource `json:"id"`
+	Params ReadScopeUseParams
+}
+
+type ReadScopeUseResponseObject interface {
+	VisitReadScopeUseResponse(w http.ResponseWriter) error
+}
+
+type ReadScopeUse200JSONResponse ScopeUse
+
+func (response ReadScopeUse200JSONResponse) VisitReadScopeUseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadScopeUsedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadScopeUsedefaultApplicationProblemPlusJSONResponse) VisitReadScopeUseResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5665,7 +8249,8 @@ func (response ListSecretAddressesdefaultApplicationProblemPlusJSONResponse) Vis
 }
 
 type ReadUsageRequestObject struct {
-	ID Resource `json:"id"`
+	ID     Resource `json:"id"`
+	Params ReadUsageParams
 }
 
 type ReadUsageResponseObject interface {
@@ -5683,6 +8268,26 @@ func (response ReadUsage200JSONResponse) VisitReadUsageResponse(w http.ResponseW
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadUsage200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadUsage200TextCsvResponse) VisitReadUsageResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
 	return err
 }
 
@@ -6061,6 +8666,44 @@ func (response UpdateKeyspacedefaultApplicationProblemPlusJSONResponse) VisitUpd
 	return err
 }
 
+type ListPlansRequestObject struct {
+}
+
+type ListPlansResponseObject interface {
+	VisitListPlansResponse(w http.ResponseWriter) error
+}
+
+type ListPlans200JSONResponse PlanList
+
+func (response ListPlans200JSONResponse) VisitListPlansResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlansdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPlansdefaultApplicationProblemPlusJSONResponse) VisitListPlansResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRefusalsRequestObject struct {
 	Params ListRefusalsParams
 }
@@ -6330,6 +8973,46 @@ type UpdateSectiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateSectiondefaultApplicationProblemPlusJSONResponse) VisitUpdateSectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportLeakedSecretsRequestObject struct {
+	Params ReportLeakedSecretsParams
+	Body   *ReportLeakedSecretsJSONRequestBody
+}
+
+type ReportLeakedSecretsResponseObject interface {
+	VisitReportLeakedSecretsResponse(w http.ResponseWriter) error
+}
+
+type ReportLeakedSecrets200JSONResponse LeakOutcomes
+
+func (response ReportLeakedSecrets200JSONResponse) VisitReportLeakedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportLeakedSecretsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportLeakedSecretsdefaultApplicationProblemPlusJSONResponse) VisitReportLeakedSecretsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6691,6 +9374,456 @@ func (response DeleteSigningKeydefaultApplicationProblemPlusJSONResponse) VisitD
 	return err
 }
 
+type ListUnusedClientsRequestObject struct {
+	Params ListUnusedClientsParams
+}
+
+type ListUnusedClientsResponseObject interface {
+	VisitListUnusedClientsResponse(w http.ResponseWriter) error
+}
+
+type ListUnusedClients200JSONResponse UnusedClientList
+
+func (response ListUnusedClients200JSONResponse) VisitListUnusedClientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUnusedClientsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUnusedClientsdefaultApplicationProblemPlusJSONResponse) VisitListUnusedClientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAccountUsageRequestObject struct {
+	Params ReadAccountUsageParams
+}
+
+type ReadAccountUsageResponseObject interface {
+	VisitReadAccountUsageResponse(w http.ResponseWriter) error
+}
+
+type ReadAccountUsage200JSONResponse Usage
+
+func (response ReadAccountUsage200JSONResponse) VisitReadAccountUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAccountUsage200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadAccountUsage200TextCsvResponse) VisitReadAccountUsageResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadAccountUsagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadAccountUsagedefaultApplicationProblemPlusJSONResponse) VisitReadAccountUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportUsageRequestObject struct {
+	Body *ReportUsageJSONRequestBody
+}
+
+type ReportUsageResponseObject interface {
+	VisitReportUsageResponse(w http.ResponseWriter) error
+}
+
+type ReportUsage200JSONResponse UsageReportReceipt
+
+func (response ReportUsage200JSONResponse) VisitReportUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportUsagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportUsagedefaultApplicationProblemPlusJSONResponse) VisitReportUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWastefulClientsRequestObject struct {
+}
+
+type ListWastefulClientsResponseObject interface {
+	VisitListWastefulClientsResponse(w http.ResponseWriter) error
+}
+
+type ListWastefulClients200JSONResponse WastefulClientList
+
+func (response ListWastefulClients200JSONResponse) VisitListWastefulClientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWastefulClientsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWastefulClientsdefaultApplicationProblemPlusJSONResponse) VisitListWastefulClientsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200JSONResponse WebhookList
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWebhooksdefaultApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Params CreateWebhookParams
+	Body   *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookCreated
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateWebhookdefaultApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	ID     Resource `json:"id"`
+	Params DeleteWebhookParams
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook200JSONResponse struct{ PreviewJSONResponse }
+
+func (response DeleteWebhook200JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook204Response = DeletedResponse
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteWebhookdefaultApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadWebhookRequestObject struct {
+	ID     Resource `json:"id"`
+	Params ReadWebhookParams
+}
+
+type ReadWebhookResponseObject interface {
+	VisitReadWebhookResponse(w http.ResponseWriter) error
+}
+
+type ReadWebhook200ResponseHeaders struct {
+	ETag string
+}
+
+type ReadWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers ReadWebhook200ResponseHeaders
+}
+
+func (response ReadWebhook200JSONResponse) VisitReadWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadWebhook304Response = NotModifiedResponse
+
+func (response ReadWebhook304Response) VisitReadWebhookResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type ReadWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadWebhookdefaultApplicationProblemPlusJSONResponse) VisitReadWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	ID     Resource `json:"id"`
+	Params UpdateWebhookParams
+	Body   *UpdateWebhookApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers UpdateWebhook200ResponseHeaders
+}
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateWebhookdefaultApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	ID     Resource `json:"id"`
+	Params TestWebhookParams
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook204Response struct {
+}
+
+func (response TestWebhook204Response) VisitTestWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type TestWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response TestWebhookdefaultApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListAdmins List admins
@@ -6711,6 +9844,30 @@ type StrictServerInterface interface {
 	// ResetPassword Give an admin a one-time password
 	// (POST /admins/{id}/reset-password)
 	ResetPassword(ctx context.Context, request ResetPasswordRequestObject) (ResetPasswordResponseObject, error)
+	// ListAlertDeliveries List what was sent, or waits to be
+	// (GET /alert-deliveries)
+	ListAlertDeliveries(ctx context.Context, request ListAlertDeliveriesRequestObject) (ListAlertDeliveriesResponseObject, error)
+	// ListAlertMutes List what is muted
+	// (GET /alert-mutes)
+	ListAlertMutes(ctx context.Context, request ListAlertMutesRequestObject) (ListAlertMutesResponseObject, error)
+	// CreateAlertMute Mute a kind of alerts, the alerts of a client, or both
+	// (POST /alert-mutes)
+	CreateAlertMute(ctx context.Context, request CreateAlertMuteRequestObject) (CreateAlertMuteResponseObject, error)
+	// DeleteAlertMute Mute something no longer
+	// (DELETE /alert-mutes/{id})
+	DeleteAlertMute(ctx context.Context, request DeleteAlertMuteRequestObject) (DeleteAlertMuteResponseObject, error)
+	// ListAlerts List alerts
+	// (GET /alerts)
+	ListAlerts(ctx context.Context, request ListAlertsRequestObject) (ListAlertsResponseObject, error)
+	// AcknowledgeAlerts Acknowledge all open alerts, or those of a kind or a client
+	// (POST /alerts/acknowledge)
+	AcknowledgeAlerts(ctx context.Context, request AcknowledgeAlertsRequestObject) (AcknowledgeAlertsResponseObject, error)
+	// ReadAlert Read an alert
+	// (GET /alerts/{id})
+	ReadAlert(ctx context.Context, request ReadAlertRequestObject) (ReadAlertResponseObject, error)
+	// AcknowledgeAlert Acknowledge an alert
+	// (POST /alerts/{id}/acknowledge)
+	AcknowledgeAlert(ctx context.Context, request AcknowledgeAlertRequestObject) (AcknowledgeAlertResponseObject, error)
 	// ListAuditEvents List what was done
 	// (GET /audit-events)
 	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
@@ -6756,12 +9913,24 @@ type StrictServerInterface interface {
 	// CancelRotation Take a rotation back
 	// (POST /clients/{id}/cancel-rotation)
 	CancelRotation(ctx context.Context, request CancelRotationRequestObject) (CancelRotationResponseObject, error)
+	// ListClientEndpoints At which endpoints of resource servers a client was seen, and how often it was refused there
+	// (GET /clients/{id}/endpoints)
+	ListClientEndpoints(ctx context.Context, request ListClientEndpointsRequestObject) (ListClientEndpointsResponseObject, error)
+	// ReadClientLimits How a client stands with its limits, and whether it asks for more tokens than it needs
+	// (GET /clients/{id}/limits)
+	ReadClientLimits(ctx context.Context, request ReadClientLimitsRequestObject) (ReadClientLimitsResponseObject, error)
 	// ListClientRefusals Why token requests of a client were refused
 	// (GET /clients/{id}/refusals)
 	ListClientRefusals(ctx context.Context, request ListClientRefusalsRequestObject) (ListClientRefusalsResponseObject, error)
+	// ResumeClient Say that a client is wanted
+	// (POST /clients/{id}/resume)
+	ResumeClient(ctx context.Context, request ResumeClientRequestObject) (ResumeClientResponseObject, error)
 	// RevokeTokens Revoke every token that a client was given
 	// (POST /clients/{id}/revoke-tokens)
 	RevokeTokens(ctx context.Context, request RevokeTokensRequestObject) (RevokeTokensResponseObject, error)
+	// ReadScopeUse Which of its Sections and permissions a client uses, and what it would hold without the others
+	// (GET /clients/{id}/scope-use)
+	ReadScopeUse(ctx context.Context, request ReadScopeUseRequestObject) (ReadScopeUseResponseObject, error)
 	// ListSecrets List a client's secrets, with how they are used
 	// (GET /clients/{id}/secrets)
 	ListSecrets(ctx context.Context, request ListSecretsRequestObject) (ListSecretsResponseObject, error)
@@ -6801,6 +9970,9 @@ type StrictServerInterface interface {
 	// UpdateKeyspace Change a keyspace
 	// (PATCH /keyspaces/{id})
 	UpdateKeyspace(ctx context.Context, request UpdateKeyspaceRequestObject) (UpdateKeyspaceResponseObject, error)
+	// ListPlans The plans that clients can be on, and how the account stands with its own limits
+	// (GET /plans)
+	ListPlans(ctx context.Context, request ListPlansRequestObject) (ListPlansResponseObject, error)
 	// ListRefusals Why token requests were refused
 	// (GET /refusals)
 	ListRefusals(ctx context.Context, request ListRefusalsRequestObject) (ListRefusalsResponseObject, error)
@@ -6819,6 +9991,9 @@ type StrictServerInterface interface {
 	// UpdateSection Rename a Section
 	// (PATCH /sections/{id})
 	UpdateSection(ctx context.Context, request UpdateSectionRequestObject) (UpdateSectionResponseObject, error)
+	// ReportLeakedSecrets Revoke secrets that others could read
+	// (POST /security/leaked-secrets)
+	ReportLeakedSecrets(ctx context.Context, request ReportLeakedSecretsRequestObject) (ReportLeakedSecretsResponseObject, error)
 	// SignOut Sign out
 	// (DELETE /session)
 	SignOut(ctx context.Context, request SignOutRequestObject) (SignOutResponseObject, error)
@@ -6846,6 +10021,36 @@ type StrictServerInterface interface {
 	// DeleteSigningKey Delete a signing key that leaked
 	// (DELETE /signing-keys/{kid})
 	DeleteSigningKey(ctx context.Context, request DeleteSigningKeyRequestObject) (DeleteSigningKeyResponseObject, error)
+	// ListUnusedClients List the clients that leave because nobody uses them
+	// (GET /unused-clients)
+	ListUnusedClients(ctx context.Context, request ListUnusedClientsRequestObject) (ListUnusedClientsResponseObject, error)
+	// ReadAccountUsage How many token requests of all clients were granted and refused
+	// (GET /usage)
+	ReadAccountUsage(ctx context.Context, request ReadAccountUsageRequestObject) (ReadAccountUsageResponseObject, error)
+	// ReportUsage Report what tokens were used for at a resource server
+	// (POST /usage/reports)
+	ReportUsage(ctx context.Context, request ReportUsageRequestObject) (ReportUsageResponseObject, error)
+	// ListWastefulClients The 50 clients that ask most often for tokens which they do not need
+	// (GET /wasteful-clients)
+	ListWastefulClients(ctx context.Context, request ListWastefulClientsRequestObject) (ListWastefulClientsResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Create a webhook
+	// (POST /webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook, and what waits to be sent to it
+	// (DELETE /webhooks/{id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// ReadWebhook Read a webhook
+	// (GET /webhooks/{id})
+	ReadWebhook(ctx context.Context, request ReadWebhookRequestObject) (ReadWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook, or switch it off or on
+	// (PATCH /webhooks/{id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// TestWebhook Send something to a webhook that is no alert
+	// (POST /webhooks/{id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -7054,6 +10259,232 @@ func (sh *strictHandler) ResetPassword(w http.ResponseWriter, r *http.Request, i
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ResetPasswordResponseObject); ok {
 		if err := validResponse.VisitResetPasswordResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAlertDeliveries operation middleware
+func (sh *strictHandler) ListAlertDeliveries(w http.ResponseWriter, r *http.Request, params ListAlertDeliveriesParams) {
+	var request ListAlertDeliveriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAlertDeliveries(ctx, request.(ListAlertDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAlertDeliveries")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAlertDeliveriesResponseObject); ok {
+		if err := validResponse.VisitListAlertDeliveriesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAlertMutes operation middleware
+func (sh *strictHandler) ListAlertMutes(w http.ResponseWriter, r *http.Request, params ListAlertMutesParams) {
+	var request ListAlertMutesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAlertMutes(ctx, request.(ListAlertMutesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAlertMutes")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAlertMutesResponseObject); ok {
+		if err := validResponse.VisitListAlertMutesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateAlertMute operation middleware
+func (sh *strictHandler) CreateAlertMute(w http.ResponseWriter, r *http.Request, params CreateAlertMuteParams) {
+	var request CreateAlertMuteRequestObject
+
+	request.Params = params
+
+	var body CreateAlertMuteJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAlertMute(ctx, request.(CreateAlertMuteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAlertMute")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateAlertMuteResponseObject); ok {
+		if err := validResponse.VisitCreateAlertMuteResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteAlertMute operation middleware
+func (sh *strictHandler) DeleteAlertMute(w http.ResponseWriter, r *http.Request, id Resource) {
+	var request DeleteAlertMuteRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAlertMute(ctx, request.(DeleteAlertMuteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAlertMute")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteAlertMuteResponseObject); ok {
+		if err := validResponse.VisitDeleteAlertMuteResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAlerts operation middleware
+func (sh *strictHandler) ListAlerts(w http.ResponseWriter, r *http.Request, params ListAlertsParams) {
+	var request ListAlertsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAlerts(ctx, request.(ListAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAlerts")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAlertsResponseObject); ok {
+		if err := validResponse.VisitListAlertsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcknowledgeAlerts operation middleware
+func (sh *strictHandler) AcknowledgeAlerts(w http.ResponseWriter, r *http.Request, params AcknowledgeAlertsParams) {
+	var request AcknowledgeAlertsRequestObject
+
+	request.Params = params
+
+	var body AcknowledgeAlertsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AcknowledgeAlerts(ctx, request.(AcknowledgeAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcknowledgeAlerts")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AcknowledgeAlertsResponseObject); ok {
+		if err := validResponse.VisitAcknowledgeAlertsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadAlert operation middleware
+func (sh *strictHandler) ReadAlert(w http.ResponseWriter, r *http.Request, id Resource) {
+	var request ReadAlertRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadAlert(ctx, request.(ReadAlertRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadAlert")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadAlertResponseObject); ok {
+		if err := validResponse.VisitReadAlertResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcknowledgeAlert operation middleware
+func (sh *strictHandler) AcknowledgeAlert(w http.ResponseWriter, r *http.Request, id Resource, params AcknowledgeAlertParams) {
+	var request AcknowledgeAlertRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AcknowledgeAlert(ctx, request.(AcknowledgeAlertRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcknowledgeAlert")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AcknowledgeAlertResponseObject); ok {
+		if err := validResponse.VisitAcknowledgeAlertResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -7484,6 +10915,59 @@ func (sh *strictHandler) CancelRotation(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// ListClientEndpoints operation middleware
+func (sh *strictHandler) ListClientEndpoints(w http.ResponseWriter, r *http.Request, id Resource, params ListClientEndpointsParams) {
+	var request ListClientEndpointsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListClientEndpoints(ctx, request.(ListClientEndpointsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListClientEndpoints")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListClientEndpointsResponseObject); ok {
+		if err := validResponse.VisitListClientEndpointsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadClientLimits operation middleware
+func (sh *strictHandler) ReadClientLimits(w http.ResponseWriter, r *http.Request, id Resource) {
+	var request ReadClientLimitsRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadClientLimits(ctx, request.(ReadClientLimitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadClientLimits")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadClientLimitsResponseObject); ok {
+		if err := validResponse.VisitReadClientLimitsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListClientRefusals operation middleware
 func (sh *strictHandler) ListClientRefusals(w http.ResponseWriter, r *http.Request, id Resource, params ListClientRefusalsParams) {
 	var request ListClientRefusalsRequestObject
@@ -7511,6 +10995,33 @@ func (sh *strictHandler) ListClientRefusals(w http.ResponseWriter, r *http.Reque
 	}
 }
 
+// ResumeClient operation middleware
+func (sh *strictHandler) ResumeClient(w http.ResponseWriter, r *http.Request, id Resource, params ResumeClientParams) {
+	var request ResumeClientRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeClient(ctx, request.(ResumeClientRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeClient")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResumeClientResponseObject); ok {
+		if err := validResponse.VisitResumeClientResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RevokeTokens operation middleware
 func (sh *strictHandler) RevokeTokens(w http.ResponseWriter, r *http.Request, id Resource, params RevokeTokensParams) {
 	var request RevokeTokensRequestObject
@@ -7531,6 +11042,33 @@ func (sh *strictHandler) RevokeTokens(w http.ResponseWriter, r *http.Request, id
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RevokeTokensResponseObject); ok {
 		if err := validResponse.VisitRevokeTokensResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadScopeUse operation middleware
+func (sh *strictHandler) ReadScopeUse(w http.ResponseWriter, r *http.Request, id Resource, params ReadScopeUseParams) {
+	var request ReadScopeUseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadScopeUse(ctx, request.(ReadScopeUseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadScopeUse")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadScopeUseResponseObject); ok {
+		if err := validResponse.VisitReadScopeUseResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -7658,10 +11196,11 @@ func (sh *strictHandler) ListSecretAddresses(w http.ResponseWriter, r *http.Requ
 }
 
 // ReadUsage operation middleware
-func (sh *strictHandler) ReadUsage(w http.ResponseWriter, r *http.Request, id Resource) {
+func (sh *strictHandler) ReadUsage(w http.ResponseWriter, r *http.Request, id Resource, params ReadUsageParams) {
 	var request ReadUsageRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.ReadUsage(ctx, request.(ReadUsageRequestObject))
@@ -7908,6 +11447,30 @@ func (sh *strictHandler) UpdateKeyspace(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// ListPlans operation middleware
+func (sh *strictHandler) ListPlans(w http.ResponseWriter, r *http.Request) {
+	var request ListPlansRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPlans(ctx, request.(ListPlansRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPlans")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPlansResponseObject); ok {
+		if err := validResponse.VisitListPlansResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListRefusals operation middleware
 func (sh *strictHandler) ListRefusals(w http.ResponseWriter, r *http.Request, params ListRefusalsParams) {
 	var request ListRefusalsRequestObject
@@ -8074,6 +11637,39 @@ func (sh *strictHandler) UpdateSection(w http.ResponseWriter, r *http.Request, i
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(UpdateSectionResponseObject); ok {
 		if err := validResponse.VisitUpdateSectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportLeakedSecrets operation middleware
+func (sh *strictHandler) ReportLeakedSecrets(w http.ResponseWriter, r *http.Request, params ReportLeakedSecretsParams) {
+	var request ReportLeakedSecretsRequestObject
+
+	request.Params = params
+
+	var body ReportLeakedSecretsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportLeakedSecrets(ctx, request.(ReportLeakedSecretsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportLeakedSecrets")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportLeakedSecretsResponseObject); ok {
+		if err := validResponse.VisitReportLeakedSecretsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -8325,6 +11921,287 @@ func (sh *strictHandler) DeleteSigningKey(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DeleteSigningKeyResponseObject); ok {
 		if err := validResponse.VisitDeleteSigningKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUnusedClients operation middleware
+func (sh *strictHandler) ListUnusedClients(w http.ResponseWriter, r *http.Request, params ListUnusedClientsParams) {
+	var request ListUnusedClientsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUnusedClients(ctx, request.(ListUnusedClientsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUnusedClients")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUnusedClientsResponseObject); ok {
+		if err := validResponse.VisitListUnusedClientsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadAccountUsage operation middleware
+func (sh *strictHandler) ReadAccountUsage(w http.ResponseWriter, r *http.Request, params ReadAccountUsageParams) {
+	var request ReadAccountUsageRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadAccountUsage(ctx, request.(ReadAccountUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadAccountUsage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadAccountUsageResponseObject); ok {
+		if err := validResponse.VisitReadAccountUsageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportUsage operation middleware
+func (sh *strictHandler) ReportUsage(w http.ResponseWriter, r *http.Request) {
+	var request ReportUsageRequestObject
+
+	var body ReportUsageJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportUsage(ctx, request.(ReportUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportUsage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportUsageResponseObject); ok {
+		if err := validResponse.VisitReportUsageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWastefulClients operation middleware
+func (sh *strictHandler) ListWastefulClients(w http.ResponseWriter, r *http.Request) {
+	var request ListWastefulClientsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWastefulClients(ctx, request.(ListWastefulClientsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWastefulClients")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWastefulClientsResponseObject); ok {
+		if err := validResponse.VisitListWastefulClientsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(w http.ResponseWriter, r *http.Request, params ListWebhooksParams) {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx, request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		if err := validResponse.VisitListWebhooksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(w http.ResponseWriter, r *http.Request, params CreateWebhookParams) {
+	var request CreateWebhookRequestObject
+
+	request.Params = params
+
+	var body CreateWebhookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx, request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		if err := validResponse.VisitCreateWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(w http.ResponseWriter, r *http.Request, id Resource, params DeleteWebhookParams) {
+	var request DeleteWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx, request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		if err := validResponse.VisitDeleteWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadWebhook operation middleware
+func (sh *strictHandler) ReadWebhook(w http.ResponseWriter, r *http.Request, id Resource, params ReadWebhookParams) {
+	var request ReadWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadWebhook(ctx, request.(ReadWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadWebhookResponseObject); ok {
+		if err := validResponse.VisitReadWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(w http.ResponseWriter, r *http.Request, id Resource, params UpdateWebhookParams) {
+	var request UpdateWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateWebhookApplicationMergePatchPlusJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx, request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		if err := validResponse.VisitUpdateWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(w http.ResponseWriter, r *http.Request, id Resource, params TestWebhookParams) {
+	var request TestWebhookRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx, request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		if err := validResponse.VisitTestWebhookResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
