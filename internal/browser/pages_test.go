@@ -15,6 +15,7 @@ type shop struct {
 	errorID                string
 	kid                    string // of a signing key
 	admin, adminPassword   string // a viewer, by id, and the one-time password
+	webhook                string // by id
 	called                 func(name string) string
 }
 
@@ -49,6 +50,7 @@ func (s *server) furnish(called func(name string) string) *shop {
 	s.call("DELETE", "clients/"+h.deleted, nil)
 	viewer := s.made("admins", map[string]any{"email": "viewer@example.com", "role": "viewer"})
 	h.admin, h.adminPassword = viewer["id"].(string), viewer["password"].(string)
+	s.alert(h)
 	h.token = s.ask(h.key, h.secret)["access_token"].(string)
 	s.fetchKeys(called("shop-api/2.3 (jose 6.0.11)"))
 	s.fetchKeys(called("python-requests/2.32.3"))
@@ -107,7 +109,7 @@ func (h *shop) pages() []page {
 		at("simulator", "simulator"), at("simulator-yes", "simulator?"+url.Values{"key": {h.key}, "permission": {"email:write"}, "section": {"nordic"}}.Encode()),
 		at("simulator-no", "simulator?"+url.Values{"key": {h.key}, "permission": {"export:start"}, "section": {"iberia"}}.Encode()),
 		at("simulator-many", "simulator?q=production"),
-		at("troubleshoot", "troubleshoot"), at("troubleshoot-key", "troubleshoot?what="+h.key), at("troubleshoot-deleted", "troubleshoot?what="+h.deleted),
+		at("troubleshoot", "troubleshoot"), at("troubleshoot-leaked", "troubleshoot/leaked"), at("troubleshoot-key", "troubleshoot?what="+h.key), at("troubleshoot-deleted", "troubleshoot?what="+h.deleted),
 		pasted("troubleshoot-token", func() string { return h.token }), pasted("troubleshoot-forged", func() string { return h.token[:len(h.token)-9] + "AAAAAAAAA" }),
 		pasted("troubleshoot-secret", func() string { return " " + h.secret }), pasted("troubleshoot-damaged", func() string { return h.secret[:40] }),
 		pasted("troubleshoot-error", func() string { return fmt.Sprintf(`{"error":"invalid_client","error_id":%q}`, h.errorID) }),
@@ -124,6 +126,17 @@ func (h *shop) pages() []page {
 			b.goTo("/admin/admins")
 			b.do(chromedp.Click(`form[action$="/reset-password"] button`), chromedp.WaitVisible("#password"))
 		}},
+		at("alerts", "alerts"), at("alerts-all", "alerts?state=all"), at("alerts-none", "alerts?state=acknowledged&client="+h.key),
+		{"webhook-secret", func(b *tab) {
+			b.goTo("/admin/webhooks")
+			b.do(chromedp.SendKeys("#url", "https://example.invalid/"+strings.Repeat("long/", 40)), chromedp.Click(`input[name=kind][value=secret_leaked]`),
+				chromedp.Submit("#url"), chromedp.WaitVisible("#webhook-secret"))
+		}},
+		{"webhooks-wrong", func(b *tab) {
+			b.goTo("/admin/webhooks")
+			b.do(chromedp.SendKeys("#url", "http://example.com"), chromedp.Submit("#url"), chromedp.WaitVisible(".wrong"))
+		}},
+		at("webhooks", "webhooks"), at("webhook-delete", "webhooks/"+h.webhook+"/delete"),
 		at("settings", "settings"), at("password", "password"), at("failure", "no-such-page"),
 	}
 }

@@ -35,6 +35,20 @@ func TestUsageChart(t *testing.T) {
 		t.Errorf("the chart is %q wide, its legend says %q", canvas, legend)
 	}
 	b.says("3 token requests granted, 1 refused.")
+	for link, says := range map[string]string{"24 hours": "By the day and by the hour", "7 days": "By the day and by the hour", "90 days": "By the day", "2 years": "By the day"} {
+		var current string
+		b.do(
+			chromedp.Click(`//nav[@class="ranges"]/a[text()="`+link+`"]`),
+			chromedp.WaitVisible(`//h2[text()="Used in the last `+link+`"]`),
+			chromedp.WaitVisible(".chart canvas"),
+			chromedp.Text(".ranges a[aria-current]", &current),
+		)
+		b.says("3 token requests granted, 1 refused.")
+		b.says(says)
+		if current != link {
+			t.Errorf("%q is marked, want %q", current, link)
+		}
+	}
 	if dir := os.Getenv("LOOK"); dir != "" {
 		b.picture(filepath.Join(dir, "usage.png"))
 		b.dark(true)

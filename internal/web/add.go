@@ -108,6 +108,9 @@ func keyBody(form url.Values, g grants) (adminclient.ClientCreate, map[string]st
 		}
 		body.TokenLifetime = &n
 	}
+	if err := planIn(form, &body); err != nil {
+		wrong["limits"] = err.Error()
+	}
 	return body, wrong
 }
 

@@ -24,7 +24,7 @@ type auditPage struct {
 // acts are what the filter offers; it takes others too.
 var acts = []string{
 	"client", "client.create", "client.update", "client.delete", "client.revoke_tokens", "secret", "secret.create", "secret.revoke",
-	"section", "keyspace", "capability", "signing_key", "admin", "session", "session.sign_in", "session.sign_in_failed",
+	"section", "keyspace", "capability", "signing_key", "admin", "session", "session.sign_in", "session.sign_in_failed", "alert", "webhook",
 }
 
 func (h *Handler) auditLog(w http.ResponseWriter, r *http.Request) error {

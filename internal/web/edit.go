@@ -51,6 +51,7 @@ func (h *Handler) editKey(w http.ResponseWriter, r *http.Request) error {
 	if key.TokenLifetime != nil {
 		values.Set("token_lifetime", strconv.Itoa(*key.TokenLifetime))
 	}
+	planValues(key, values)
 	return h.editForm(w, r, http.StatusOK, editForm{keyForm: keyForm{Grants: grantsOf(key, c), Values: values}, ID: key.ID, Tag: tag})
 }
 
@@ -128,10 +129,12 @@ func patchOf(key adminclient.Client, body adminclient.ClientCreate) adminclient.
 	for target, actions := range body.Permissions {
 		permissions[target] = actions
 	}
-	return adminclient.Patch{
+	patch := adminclient.Patch{
 		"name": body.Name, "description": body.Description, "sections": body.Sections, "permissions": permissions,
 		"expires_at": body.ExpiresAt, "token_lifetime": body.TokenLifetime,
 	}
+	patchPlan(patch, body)
+	return patch
 }
 
 // differences are what saving would do.
@@ -148,6 +151,8 @@ func differences(key adminclient.Client, body adminclient.ClientCreate) []change
 	add("Sections", named(key.Sections), named(body.Sections))
 	add("Permissions", values(key.Permissions), values(body.Permissions))
 	add("Ends", []string{exact(moment(key.ExpiresAt))}, []string{exact(moment(body.ExpiresAt))})
+	before, after := planNames(key, body)
+	add("Plan", []string{before}, []string{after})
 	add("Its tokens live", []string{lifetimeName(key.TokenLifetime)}, []string{lifetimeName(body.TokenLifetime)})
 	return all
 }

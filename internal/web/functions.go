@@ -27,6 +27,7 @@ var functions = template.FuncMap{
 	"dict":         dict,
 	"query":        query,
 	"lifetime":     lifetimeName,
+	"plan":         planName,
 	"once":         rand.Text,
 	"actor":        actorWords,
 	"actorKey":     actorKey,
@@ -37,6 +38,13 @@ var functions = template.FuncMap{
 	"reach":        reach,
 	"browserName":  browserName,
 	"claim":        claimText,
+	"outcome":      outcomeState,
+
+	"kindTitle":     kindTitle,
+	"share":         share,
+	"useState":      stateWords,
+	"webhookState":  webhookState,
+	"deliveryState": deliveryState,
 }
 
 // moment is a time of the API, zero for never.
@@ -104,6 +112,8 @@ func stateOf(c adminclient.Client, now time.Time) state {
 	switch {
 	case c.Disabled:
 		return state{"Disabled", "off"}
+	case c.SuspendedAt != nil:
+		return state{"Suspended", "bad"}
 	case c.ExpiresAt != nil && !now.Before(*c.ExpiresAt):
 		return state{"Expired", "bad"}
 	case c.ExpiresAt != nil && c.ExpiresAt.Sub(now) < 14*24*time.Hour:

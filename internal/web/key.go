@@ -17,6 +17,8 @@ type keyPage struct {
 	Secrets  []secretRow
 	Rotating bool // there are two live Secrets
 	Usage    usage
+	Limits   adminclient.ClientLimits
+	Seen     seen
 	Refusals []adminclient.Refusal
 	Events   []adminclient.AuditEvent
 	Again    bool // the form that made it was sent once more
@@ -49,11 +51,13 @@ func (h *Handler) showKey(w http.ResponseWriter, r *http.Request, status int, wr
 	}
 	page.Secrets = secretRows(secrets.Items, time.Now())
 	page.Rotating = live(page.Secrets) == 2
-	hours, err := read[adminclient.Usage](api.ReadUsage(ctx, id))
-	if err != nil {
+	if page.Usage, err = h.usage(r, id); err != nil {
 		return err
 	}
-	if page.Usage, err = usageOf(hours.Hours); err != nil {
+	if page.Limits, err = read[adminclient.ClientLimits](api.ReadClientLimits(ctx, id)); err != nil {
+		return err
+	}
+	if page.Seen, err = h.seen(r, id); err != nil {
 		return err
 	}
 	refusals, err := read[adminclient.RefusalList](api.ListClientRefusals(ctx, id, &adminclient.ListClientRefusalsParams{Limit: new(10)}))
@@ -66,6 +70,18 @@ func (h *Handler) showKey(w http.ResponseWriter, r *http.Request, status int, wr
 	}
 	page.Refusals, page.Events = refusals.Items, events.Items
 	return h.render(w, r, status, "key", page.Key.Name, "secrets", page)
+}
+
+// usage is how a key was used, as far back as the request says.
+func (h *Handler) usage(r *http.Request, id string) (usage, error) {
+	chosen, all := chosenRange(r.URL.Query().Get("usage"))
+	counted, err := read[adminclient.Usage](h.api(r).ReadUsage(r.Context(), id, chosen.params(time.Now())))
+	if err != nil {
+		return usage{}, err
+	}
+	u, err := usageOf(counted)
+	u.Range, u.Ranges = chosen.Name, all
+	return u, err
 }
 
 func secretRows(secrets []adminclient.SecretInUse, now time.Time) []secretRow {
@@ -150,6 +166,17 @@ func (h *Handler) revokeTokens(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) switchKey(w http.ResponseWriter, r *http.Request) error {
 	patch := adminclient.Patch{"disabled": r.PostForm.Get("disabled") == "true"}
 	return h.onKey(w, r, done(h.api(r).UpdateClient(r.Context(), mux.Vars(r)["id"], nil, patch)))
+}
+
+// keepKey lets a key be kept although nobody uses it, or no more.
+func (h *Handler) keepKey(w http.ResponseWriter, r *http.Request) error {
+	patch := adminclient.Patch{"keep_unused": r.PostForm.Get("keep") == "true"}
+	return h.onKey(w, r, done(h.api(r).UpdateClient(r.Context(), mux.Vars(r)["id"], nil, patch)))
+}
+
+// resumeKey lets a key get tokens again that nobody used.
+func (h *Handler) resumeKey(w http.ResponseWriter, r *http.Request) error {
+	return h.onKey(w, r, done(h.api(r).ResumeClient(r.Context(), mux.Vars(r)["id"], nil)))
 }
 
 // A deletion is a key that somebody is about to delete.

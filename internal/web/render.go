@@ -50,6 +50,7 @@ type view struct {
 	Issuer  string
 	Version string
 	Path    string // of this page
+	Alerts  string // how many are open, "" for none
 	Data    any
 }
 
@@ -76,6 +77,7 @@ func (h *Handler) renderAs(w http.ResponseWriter, r *http.Request, status int, p
 func (h *Handler) renderPart(w http.ResponseWriter, r *http.Request, status int, page, menu, title, part string, data any) error {
 	v := view{
 		Title: title, Page: menu, Me: me(r.Context()), Issuer: h.Issuer, Version: h.Version, Path: r.URL.Path, Data: data,
+		Alerts: h.OpenAlerts.label(r.Context(), me(r.Context())),
 	}
 	name := "layout"
 	if part != "" && r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-Target") == part {

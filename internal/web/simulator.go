@@ -153,6 +153,8 @@ func stateStep(key adminclient.Client, now time.Time) step {
 	switch {
 	case key.Disabled:
 		s.Why = "It is disabled, and gets no tokens. Enable it on its page."
+	case key.SuspendedAt != nil:
+		s.Why = "It was suspended on " + exact(*key.SuspendedAt) + " because nobody used it, and gets no tokens. Resume it on its page."
 	case key.ExpiresAt != nil && !now.Before(*key.ExpiresAt):
 		s.Why = "It ended on " + exact(*key.ExpiresAt) + ", and gets no tokens. Give it another end on its page."
 	default:

@@ -190,6 +190,8 @@ func (d *diagnosis) judgeKey(now time.Time) {
 	switch {
 	case d.Key.Disabled:
 		d.say("bad", "It is that of an API key that is disabled, and gets no tokens.", "Enable the key on its page, if it should work.")
+	case d.Key.SuspendedAt != nil:
+		d.say("bad", "It is that of an API key that was suspended because nobody used it, and gets no tokens.", "Resume the key on its page, if it should work.")
 	case d.Key.ExpiresAt != nil && !now.Before(*d.Key.ExpiresAt):
 		d.say("bad", "It is that of an API key that has ended, and gets no tokens.", "Give it another end with Edit on its page, if it should work.")
 	case !secretStep(*d.Key, now).Right:
@@ -246,7 +248,7 @@ func (d *diagnosis) judgeSecret(now time.Time) {
 		return
 	}
 	d.Todo = append(d.Todo, "If token requests are refused all the same, compare the Client ID: it must be the one below.",
-		"A Secret that was sent around by e-mail or chat should be replaced: see the page of the key.")
+		"A Secret that was sent around by e-mail or chat should be replaced: see the page of the key. If others can read it somewhere, revoke it now, below.")
 }
 
 func (h *Handler) diagnoseToken(r *http.Request, d *diagnosis, raw string) error {

@@ -27,6 +27,8 @@ type Handler struct {
 	// What troubleshooting needs beside the admin API. What they are given goes nowhere.
 	CheckToken TokenChecker
 	BySecret   SecretFinder
+	// OpenAlerts says how many alerts are open, for the menu; nil if nobody counts.
+	OpenAlerts openAlerts
 }
 
 // Register adds the pages to the router, at /admin/ and below. The admin API must be added first.
@@ -63,10 +65,13 @@ func (h *Handler) routes(router *mux.Router) {
 	get("/keys/{id}/edit", h.editKey)
 	post("/keys/{id}/edit", h.saveKey)
 	post("/keys/{id}/switch", h.switchKey)
+	post("/keys/{id}/keep", h.keepKey)
+	post("/keys/{id}/resume", h.resumeKey)
 	post("/keys/{id}/secrets", h.addSecret)
 	post("/keys/{id}/secrets/{secret}/revoke", h.revokeSecret)
 	post("/keys/{id}/cancel-rotation", h.cancelRotation)
 	post("/keys/{id}/revoke-tokens", h.revokeTokens)
+	post("/keys/{id}/narrow", h.narrowKey)
 	get("/keys/{id}/delete", h.deleteKeyForm)
 	post("/keys/{id}/delete", h.deleteKey)
 	for _, k := range []kind{sectionKind, keyspaceKind, capabilityKind} {
@@ -80,6 +85,8 @@ func (h *Handler) routes(router *mux.Router) {
 	get("/simulator", h.simulator)
 	get("/troubleshoot", h.troubleshootForm)
 	post("/troubleshoot", h.troubleshoot)
+	get("/troubleshoot/leaked", h.leakForm)
+	post("/troubleshoot/leaked", h.revokeLeaked)
 	get("/audit", h.auditLog)
 	get("/audit/export", h.exportAudit)
 	get("/signing-keys", h.signingKeys)
@@ -92,6 +99,17 @@ func (h *Handler) routes(router *mux.Router) {
 	post("/admins/{id}/reset-password", h.resetPassword)
 	get("/admins/{id}/delete", h.deleteAdmin)
 	post("/admins/{id}/delete", h.deleteAdmin)
+	get("/alerts", h.alerts)
+	post("/alerts/acknowledge", h.acknowledgeAlerts)
+	post("/alerts/{id}/acknowledge", h.acknowledgeAlert)
+	post("/alert-mutes", h.muteAlerts)
+	post("/alert-mutes/{id}/delete", h.unmuteAlerts)
+	get("/webhooks", h.webhooks)
+	post("/webhooks", h.addWebhook)
+	post("/webhooks/{id}/test", h.testWebhook)
+	post("/webhooks/{id}/switch", h.switchWebhook)
+	get("/webhooks/{id}/delete", h.deleteWebhook)
+	post("/webhooks/{id}/delete", h.deleteWebhook)
 	get("/settings", h.settings)
 	post("/settings/sessions/{id}/end", h.endSession)
 }
