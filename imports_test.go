@@ -18,29 +18,36 @@ const module = "github.com/wardkey/wardkey/"
 // point one way; only oauth knows go-oauth2, only internal/database knows a driver, and verify
 // stands alone.
 var allowed = map[string]string{
-	"sections":          "internal/database",
-	"clients":           "sections internal/database github.com/google/uuid",
-	"tokens":            "internal/database github.com/golang-jwt/jwt/v5 github.com/go-jose/go-jose/v4 golang.org/x/crypto",
-	"oauth":             "clients sections tokens internal/refusals internal/request github.com/go-oauth2/oauth2/v4 github.com/gorilla/mux",
-	"verify":            "github.com/golang-jwt/jwt/v5",
-	"verify/verifyprom": "verify github.com/prometheus/client_golang",
-	"verify/verifygrpc": "verify google.golang.org/grpc",
-	"migrations":        "github.com/pressly/goose/v3",
-	"internal/database": "migrations github.com/gofrs/flock github.com/jackc/pgx/v5 modernc.org/sqlite",
-	"internal/request":  "github.com/gorilla/mux",
-	"internal/audit":    "internal/database",
-	"internal/refusals": "internal/database github.com/google/uuid",
-	"internal/people":   "internal/audit internal/database github.com/alexedwards/scs/v2 github.com/google/uuid golang.org/x/crypto",
-	"internal/attacks":  "github.com/go-jose/go-jose/v4",
-	"internal/rscheck":  "internal/attacks",
-	"internal/admin": "clients sections tokens internal/admin/wire internal/audit internal/database internal/people internal/refusals internal/request " +
+	"sections":           "internal/database",
+	"clients":            "sections internal/database github.com/google/uuid",
+	"tokens":             "internal/database github.com/golang-jwt/jwt/v5 github.com/go-jose/go-jose/v4 golang.org/x/crypto",
+	"oauth":              "clients sections tokens internal/limits internal/refusals internal/request github.com/go-oauth2/oauth2/v4 github.com/gorilla/mux",
+	"verify":             "github.com/golang-jwt/jwt/v5",
+	"verify/verifyprom":  "verify github.com/prometheus/client_golang",
+	"verify/verifygrpc":  "verify google.golang.org/grpc",
+	"migrations":         "github.com/pressly/goose/v3",
+	"internal/database":  "migrations github.com/gofrs/flock github.com/jackc/pgx/v5 golang.org/x/sys modernc.org/sqlite",
+	"internal/request":   "github.com/gorilla/mux",
+	"internal/audit":     "internal/database",
+	"internal/lease":     "internal/database",
+	"internal/leaks":     "clients internal/audit internal/database internal/request",
+	"internal/limits":    "clients internal/database",
+	"internal/refusals":  "internal/database github.com/google/uuid",
+	"internal/reports":   "clients sections internal/database",
+	"internal/people":    "internal/audit internal/database github.com/alexedwards/scs/v2 github.com/google/uuid golang.org/x/crypto",
+	"internal/usage":     "internal/database",
+	"internal/telemetry": "tokens github.com/prometheus/client_golang go.opentelemetry.io/otel go.opentelemetry.io/contrib",
+	"internal/alerts":    "clients internal/database",
+	"internal/attacks":   "github.com/go-jose/go-jose/v4",
+	"internal/rscheck":   "internal/attacks",
+	"internal/admin": "clients sections tokens internal/admin/wire internal/alerts internal/audit internal/database internal/leaks internal/limits internal/people internal/refusals internal/reports internal/request internal/usage " +
 		"github.com/go-json-experiment/json github.com/google/uuid github.com/gorilla/mux golang.org/x/crypto",
 	"internal/admin/wire":        "github.com/gorilla/mux github.com/oapi-codegen/runtime",
 	"internal/admin/adminclient": "github.com/oapi-codegen/runtime",
-	"internal/web":               "clients sections internal/admin/adminclient internal/audit internal/people internal/request github.com/gorilla/mux",
+	"internal/web":               "clients sections internal/admin/adminclient internal/alerts internal/audit internal/people internal/request github.com/gorilla/mux",
 	"cmd/audience-api":           "verify",
-	"cmd/wardkey": "clients sections tokens oauth verify migrations internal/admin internal/admin/adminclient internal/attacks internal/audit internal/database internal/people internal/refusals internal/request internal/rscheck internal/web " +
-		"github.com/gorilla/mux github.com/spf13 golang.org/x/sync golang.org/x/term",
+	"cmd/wardkey": "clients sections tokens oauth verify migrations internal/admin internal/admin/adminclient internal/alerts internal/attacks internal/audit internal/database internal/leaks internal/lease internal/limits internal/people internal/refusals internal/reports internal/request internal/rscheck internal/telemetry internal/usage internal/web " +
+		"github.com/gorilla/mux github.com/spf13 golang.org/x/crypto golang.org/x/sync golang.org/x/term",
 }
 
 // tools are for those who work on Wardkey: they may import anything, and nothing may import them.

@@ -18,14 +18,14 @@ type clientFilter struct {
 }
 
 // clientStates are what a filter calls the states of a client.
-var clientStates = []string{"active", "disabled", "expired"}
+var clientStates = []string{"active", "disabled", "suspended", "expired"}
 
 func (f *clientFilter) flags(c *cli, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.search, "search", "", "those with this text in their name, id or description")
 	flags.StringVar(&f.section, "section", "", "those that may work in this Section")
 	flags.StringVar(&f.permission, "permission", "", "those that hold this permission, for example email:read")
-	flags.StringVar(&f.state, "state", "", "those that are active, disabled or expired")
+	flags.StringVar(&f.state, "state", "", "those that are active, disabled, suspended or expired")
 	flags.StringVar(&f.expiresBefore, "expires-before", "", "those that end within a time (30d), or before a date or a time of RFC 3339, or have ended")
 	flags.StringVar(&f.unusedSince, "unused-since", "", "those that got no token for so long (90d), or since a date or a time of RFC 3339")
 	complete(cmd, "state", clientStates...)

@@ -21,6 +21,8 @@ type clientFlags struct {
 	lifetime    string
 	alg         string
 	expires     string
+	keepUnused  bool
+	limits      limitFlags
 
 	sections    []string
 	allSections bool
@@ -37,7 +39,9 @@ func (f *clientFlags) settings(cmd *cobra.Command) {
 	flags.StringVar(&f.lifetime, "token-lifetime", "", `how long its tokens live, 1m to 24h; "default" is the server's own`)
 	flags.StringVar(&f.alg, "signing-alg", "", `what its tokens are signed with: ES256, RS256 or EdDSA; "default" is the server's own`)
 	flags.StringVar(&f.expires, "expires", "", `when it ends: in a time (30d), on a date (2030-01-31, its first moment in UTC), or at 2030-01-31T12:00:00Z; "never"`)
+	flags.BoolVar(&f.keepUnused, "keep-unused", false, "never suspend it, however long nobody uses it; =false takes that back")
 	complete(cmd, "signing-alg", "ES256", "RS256", "EdDSA", "default")
+	f.limits.add(cmd)
 }
 
 // grants adds the flags of what a client may do.
@@ -66,6 +70,9 @@ func (f *clientFlags) changes(cmd *cobra.Command, now time.Time) (adminclient.Pa
 	if given("description") {
 		patch["description"] = f.description
 	}
+	if given("keep-unused") {
+		patch["keep_unused"] = f.keepUnused
+	}
 	if given("audience") {
 		patch["audiences"] = f.audiences
 		if slices.Equal(f.audiences, []string{"all"}) {
@@ -78,6 +85,7 @@ func (f *clientFlags) changes(cmd *cobra.Command, now time.Time) (adminclient.Pa
 			patch["signing_alg"] = nil
 		}
 	}
+	f.limits.changes(cmd, patch)
 	if given("token-lifetime") {
 		patch["token_lifetime"] = nil
 		if f.lifetime != "default" {

@@ -28,8 +28,9 @@ func cliCommands(getenv func(string) string) []*cobra.Command {
 		c.loginCommand(), c.logoutCommand(),
 		c.clientCommand(), c.secretCommand(),
 		c.sectionCommand(), c.keyspaceCommand(), c.capabilityCommand(),
-		c.keyCommand(), c.adminCommand(),
-		c.auditCommand(), c.whyCommand(),
+		c.keyCommand(), c.planCommand(), c.adminCommand(),
+		c.alertCommand(), c.webhookCommand(),
+		c.auditCommand(), c.whyCommand(), c.usageCommand(), c.unusedCommand(), c.leakCommand(),
 		c.tokenCommand(), c.verifyCommand(), c.rsCheckCommand(),
 		versionCommand(), completionCommand(), manCommand(),
 	}

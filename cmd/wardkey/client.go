@@ -74,7 +74,7 @@ func (c *cli) clientCommand() *cobra.Command {
 	})
 	return c.administering(noun("client", "Clients: named integrations that may ask for tokens",
 		c.clientCreateCommand(), c.clientListCommand(), k.showCommand(c), k.renameCommand(c), c.clientEditCommand(),
-		enable, disable, c.clientRotateCommand(), c.clientRevokeTokensCommand(), c.clientDeleteCommand(), c.clientDeletedCommand()))
+		enable, disable, c.clientResumeCommand(), c.clientRotateCommand(), c.clientRevokeTokensCommand(), c.clientUsageCommand(), c.clientNarrowCommand(), c.clientLimitsCommand(), c.clientWastefulCommand(), c.clientDeleteCommand(), c.clientDeletedCommand()))
 }
 
 // clientState is whether a client gets tokens, in a word.
@@ -82,6 +82,8 @@ func clientState(c adminclient.Client, now time.Time) (state, style string) {
 	switch {
 	case c.Disabled:
 		return "disabled", dim
+	case c.SuspendedAt != nil:
+		return "suspended", dim
 	case c.ExpiresAt == nil:
 		return "active", ""
 	case !now.Before(*c.ExpiresAt):
@@ -120,6 +122,7 @@ func showClient(c adminclient.Client, p *printer) error {
 		{"Audiences", "all of the server's"},
 		{"Token lifetime", "the server's own"},
 		{"Signed with", "the server's own"},
+		{"Plan", planWords(c.Plan, c.Limits)},
 		{"Expires", stamped(c.ExpiresAt, p.now)},
 		{"Created", stamped(&c.CreatedAt, p.now) + ", by " + c.CreatedBy},
 		{"Last used", stamped(c.LastUsedAt, p.now)},
@@ -132,6 +135,12 @@ func showClient(c adminclient.Client, p *printer) error {
 	}
 	if c.SigningAlg != nil {
 		fields[7][1] = *c.SigningAlg
+	}
+	if c.SuspendedAt != nil {
+		fields[2][1] = "suspended " + stamped(c.SuspendedAt, p.now) + ", because nobody used it; see wardkey unused"
+	}
+	if c.KeepUnused {
+		fields = append(fields, [2]string{"Unused", "it is kept, however long nobody uses it"})
 	}
 	if c.Description != "" {
 		fields = slices.Insert(fields, 1, [2]string{"Description", c.Description})

@@ -25,6 +25,8 @@ import (
 type config struct {
 	listen        string
 	adminListen   string
+	metricsListen string
+	traced        bool // the environment says where to
 	issuer        string
 	dataDir       string
 	database      string
@@ -38,12 +40,21 @@ type config struct {
 	statusTTL     time.Duration
 	tlsCert       string
 	tlsKey        string
+	acmeDomains   []string
+	acmeEmail     string
+	acmeDirectory string
+	acmeListen    string
 	plainHTTP     bool
 	proxies       []string // that are trusted
 	bootstrapFile string
 	demo          bool
 	logLevel      string
 	logFormat     string
+	shutdownDelay time.Duration
+	limits        limitConfig
+	disuse        disuseConfig
+	leaks         leakConfig
+	alerts        alertConfig
 
 	masterKey string // WARDKEY_MASTER_KEY; never a flag, because others see those
 }
@@ -52,6 +63,7 @@ type config struct {
 func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.listen, "listen", "127.0.0.1:8080", "address of the public endpoints, admin API and pages")
 	f.StringVar(&c.adminListen, "admin-listen", "", "address of the admin API and pages, to have them apart")
+	f.StringVar(&c.metricsListen, "metrics-listen", "", "address of GET /metrics for Prometheus, without TLS, for it holds no secret (default off)")
 	f.StringVar(&c.issuer, "issuer", "", "the issuer URL, no trailing slash (default http:// + the listen address)")
 	f.StringVar(&c.dataDir, "data-dir", "./data", "where the embedded database and the generated master key live")
 	f.StringVar(&c.database, "database", "", "sqlite:PATH or postgres://… (default sqlite:<data-dir>/wardkey.db)")
@@ -65,18 +77,25 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.statusTTL, "status-ttl", 10*time.Second, "how often services should look at the status lists, and so how soon they hear of a revocation: 1s to 5m")
 	f.StringVar(&c.tlsCert, "tls-cert", "", "certificate file (PEM); an address that is not loopback needs one, or --plain-http")
 	f.StringVar(&c.tlsKey, "tls-key", "", "private key file (PEM) of the certificate")
+	c.acmeFlags(f)
 	f.BoolVar(&c.plainHTTP, "plain-http", false, "serve without TLS on an address that is not loopback, behind a proxy that ends TLS")
 	f.StringArrayVar(&c.proxies, "trusted-proxy", nil, "address or network (CIDR) of a proxy whose X-Forwarded-For is believed; may repeat")
 	f.StringVar(&c.bootstrapFile, "bootstrap-file", "", "on the first start, write the first credentials there (JSON, mode 0600) instead of printing them")
 	f.BoolVar(&c.demo, "demo", false, "on the first start, make Sections, keyspaces and a client to play with, and print a curl that gets its token")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.logFormat, "log-format", "", "text or json (default text on a terminal, json otherwise)")
+	c.shutdownFlags(f)
+	c.limits.flags(f)
+	c.disuse.flags(f)
+	c.leaks.flags(f)
+	c.alerts.flags(f)
 }
 
 // fromEnvironment gives every flag that was not set the value of its environment variable:
 // --data-dir is WARDKEY_DATA_DIR. Lists are separated by commas.
 func (c *config) fromEnvironment(f *pflag.FlagSet, getenv func(string) string) error {
-	c.masterKey = getenv("WARDKEY_MASTER_KEY")
+	c.masterKey, c.traced = getenv("WARDKEY_MASTER_KEY"), traced(getenv)
+	c.alerts.smtpPassword = getenv("WARDKEY_SMTP_PASSWORD")
 	var failed error
 	f.VisitAll(func(flag *pflag.Flag) {
 		name := "WARDKEY_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
@@ -121,8 +140,11 @@ func (c *config) complete(bound string) error {
 }
 
 func (c *config) defaultIssuer(bound string) string {
+	if len(c.acmeDomains) > 0 {
+		return "https://" + c.acmeDomains[0]
+	}
 	scheme := "http://"
-	if c.tlsCert != "" {
+	if c.secure() {
 		scheme = "https://"
 	}
 	host, port, err := net.SplitHostPort(bound)
@@ -223,6 +245,9 @@ func (c *config) checkListen() error {
 	if (c.tlsCert == "") != (c.tlsKey == "") {
 		return usagef("--tls-cert and --tls-key go together; give both")
 	}
+	if err := errors.Join(c.checkACME(), c.checkShutdown(), c.checkMetrics(), c.limits.check(), c.disuse.check(), c.leaks.check(), c.alerts.check()); err != nil {
+		return err
+	}
 	for _, address := range []struct{ flag, value string }{{"--listen", c.listen}, {"--admin-listen", c.adminListen}} {
 		if address.value == "" {
 			continue
@@ -231,8 +256,8 @@ func (c *config) checkListen() error {
 		if err != nil {
 			return usagef("%s must be HOST:PORT, like 127.0.0.1:8080, not %q", address.flag, address.value)
 		}
-		if !isLoopback(host) && c.tlsCert == "" && !c.plainHTTP {
-			return usagef("%s %s is not loopback: give --tls-cert and --tls-key, or --plain-http behind a proxy that ends TLS", address.flag, address.value)
+		if !isLoopback(host) && !c.secure() && !c.plainHTTP {
+			return usagef("%s %s is not loopback: give --tls-cert and --tls-key, --acme-domain, or --plain-http behind a proxy that ends TLS", address.flag, address.value)
 		}
 	}
 	return nil
@@ -319,7 +344,10 @@ func serveCommand(getenv func(string) string) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server",
 		Long: `Run the server. Every flag is also an environment variable (--bootstrap-file is
-WARDKEY_BOOTSTRAP_FILE); flags win.`,
+WARDKEY_BOOTSTRAP_FILE); flags win.
+
+OTEL_EXPORTER_OTLP_ENDPOINT sends traces to an OpenTelemetry collector over HTTP, as the other
+standard variables of the OTLP exporter say.`,
 		Example: `  wardkey serve --demo
   wardkey serve --issuer https://auth.example.com --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
   wardkey serve --database postgres://wardkey@db.example.com/wardkey --master-key-file /run/secrets/master.key`,

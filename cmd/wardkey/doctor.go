@@ -103,6 +103,7 @@ func (x *examination) everything(ctx context.Context, full bool) {
 	}
 	defer x.db.Close() //nolint:errcheck // nothing was written
 	x.clock(ctx)
+	x.failover(ctx)
 	x.masterKey(ctx)
 	if x.schema(ctx) {
 		x.signingKeys(ctx)

@@ -32,9 +32,9 @@ func (x *examination) configuration() {
 		x.found("configuration", warning, "the issuer is %s, where nobody can reach it; give --issuer the address that clients use", c.issuer)
 	case isLoopback(issuer.Hostname()) && !isLoopback(listen):
 		x.found("configuration", warning, "the issuer is %s, which only this machine can reach, but the server listens on %s; give --issuer the address that clients use", c.issuer, c.listen)
-	case issuer.Scheme == "http" && c.tlsCert != "":
+	case issuer.Scheme == "http" && c.secure():
 		x.found("configuration", warning, "the issuer is %s, but the server speaks TLS; give --issuer an https:// address", c.issuer)
-	case issuer.Scheme == "https" && c.tlsCert == "":
+	case issuer.Scheme == "https" && !c.secure():
 		x.found("configuration", passed, "issuer %s, listens on %s without TLS, so a proxy before it must end TLS", c.issuer, c.listen)
 	default:
 		x.found("configuration", passed, "issuer %s, listens on %s", c.issuer, c.listen)
@@ -58,9 +58,9 @@ func (x *examination) certificate() {
 	issuer, err := url.Parse(c.issuer)
 	switch end := pair.Leaf.NotAfter; {
 	case !x.now.Before(end):
-		x.found("certificate", fault, "it ended %s; renew it and start the server again", ago(&end, x.now))
+		x.found("certificate", fault, "it ended %s; renew it; a running server sees that it is new", ago(&end, x.now))
 	case end.Before(x.now.Add(certificateSoon)):
-		x.found("certificate", warning, "it ends %s; renew it and start the server again", ago(&end, x.now))
+		x.found("certificate", warning, "it ends %s; renew it; a running server sees that it is new", ago(&end, x.now))
 	case x.now.Before(pair.Leaf.NotBefore):
 		x.found("certificate", fault, "it begins %s; set the clock of this machine, or use another", ago(&pair.Leaf.NotBefore, x.now))
 	case err == nil && pair.Leaf.VerifyHostname(issuer.Hostname()) != nil:

@@ -47,8 +47,11 @@ func (e *entry) readLimits(changes string) (counts bool, err error) {
 	return e.Disabled != nil || e.ExpiresAt != nil, nil
 }
 
-// isLifting says that an update took nothing away.
+// isLifting says that an update took nothing away, or gave something back.
 func (e entry) isLifting() bool {
+	if e.Action == resumeClient {
+		return true
+	}
 	if e.Action != updateClient && e.Action != updateSecret {
 		return false
 	}
@@ -56,7 +59,7 @@ func (e entry) isLifting() bool {
 }
 
 // exceeded finds the limits that the journal knows and the database does not keep: clients that
-// are enabled, clients and secrets that live longer.
+// are enabled or not suspended, clients and secrets that live longer.
 func exceeded(ctx context.Context, db *database.DB, known []entry) ([]entry, error) {
 	disabled := lastDisabled(known)
 	enabled, err := among(ctx, db, `SELECT id FROM clients WHERE NOT disabled AND id IN `, disabled)
@@ -66,6 +69,14 @@ func exceeded(ctx context.Context, db *database.DB, known []entry) ([]entry, err
 	var found []entry
 	for _, id := range enabled {
 		found = append(found, disabled[id])
+	}
+	idle := lastSuspended(known)
+	awake, err := among(ctx, db, `SELECT id FROM clients WHERE suspended_at = 0 AND id IN `, idle)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range awake {
+		found = append(found, idle[id])
 	}
 	for _, kind := range []struct{ action, query string }{
 		{updateSecret, `SELECT id || ' ' || expires_at FROM client_secrets WHERE revoked_at = 0 AND id IN `},
@@ -90,6 +101,20 @@ func lastDisabled(known []entry) map[string]entry {
 			e.ExpiresAt = nil // which is another limit, perhaps lifted since
 			last[e.TargetID] = e
 		default:
+			delete(last, e.TargetID)
+		}
+	}
+	return last
+}
+
+// lastSuspended are the clients that are suspended, if the last word on them counts.
+func lastSuspended(known []entry) map[string]entry {
+	last := map[string]entry{}
+	for _, e := range known {
+		switch e.Action {
+		case suspendClient:
+			last[e.TargetID] = e
+		case resumeClient:
 			delete(last, e.TargetID)
 		}
 	}

@@ -25,7 +25,13 @@ const (
 	removeAdmin  = "admin.remove"
 )
 
-const revoking = `('` + deleteClient + `', '` + revokeTokens + `', '` + revokeSecret + `', '` + deleteKey + `', '` + removeAdmin + `', '` + updateSecret + `', '` + updateClient + `')`
+// Those that take something away until it is given back. The last word on each counts.
+const (
+	suspendClient = "client.suspend"
+	resumeClient  = "client.resume"
+)
+
+const revoking = `('` + deleteClient + `', '` + revokeTokens + `', '` + revokeSecret + `', '` + deleteKey + `', '` + removeAdmin + `', '` + updateSecret + `', '` + updateClient + `', '` + suspendClient + `', '` + resumeClient + `')`
 
 // logEnd is where the audit log ends.
 func logEnd(ctx context.Context, db *database.DB) (end position, err error) {

@@ -58,7 +58,7 @@ func (j *journal) restore(ctx context.Context, c comparison) error {
 		return fmt.Errorf("revoke again what a backup brought back: %w", err)
 	}
 	counts := []any{"file", j.path}
-	for _, action := range []string{deleteClient, revokeSecret, revokeTokens, deleteKey, removeAdmin, updateSecret, updateClient} {
+	for _, action := range []string{deleteClient, revokeSecret, revokeTokens, deleteKey, removeAdmin, updateSecret, updateClient, suspendClient} {
 		n := len(slices.DeleteFunc(slices.Clone(done), func(e entry) bool { return e.Action != action }))
 		counts = append(counts, action, n)
 	}
@@ -138,6 +138,8 @@ func (j *journal) revokeOne(ctx context.Context, e entry) error {
 		return j.clients.EndSecret(ctx, e.ClientID, e.TargetID, *e.ExpiresAt)
 	case updateClient:
 		return j.limitClient(ctx, e)
+	case suspendClient:
+		return j.clients.Suspend(ctx, e.TargetID, time.Now())
 	}
 	return fmt.Errorf("a journal cannot tell how to do %q again", e.Action)
 }

@@ -17,10 +17,16 @@ import (
 
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/admin"
+	"github.com/wardkey/wardkey/internal/alerts"
 	"github.com/wardkey/wardkey/internal/audit"
 	"github.com/wardkey/wardkey/internal/database"
+	"github.com/wardkey/wardkey/internal/lease"
+	"github.com/wardkey/wardkey/internal/limits"
 	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/internal/refusals"
+	"github.com/wardkey/wardkey/internal/reports"
+	"github.com/wardkey/wardkey/internal/telemetry"
+	"github.com/wardkey/wardkey/internal/usage"
 	"github.com/wardkey/wardkey/internal/web"
 	"github.com/wardkey/wardkey/oauth"
 	"github.com/wardkey/wardkey/sections"
@@ -38,16 +44,31 @@ type parts struct {
 	handler *handlerSwitch
 	// adminHandler serves the admin API where it has an address of its own; otherwise nil.
 	adminHandler *handlerSwitch
+	certificates certificates // nil: no TLS
+	challenges   http.Handler // of ACME over HTTP; nil without it
+	drain        drain
+	// metricsHandler serves what Prometheus asks for; nil if nobody asks.
+	metricsHandler *handlerSwitch
+	metricsAddress string
+
+	metrics *telemetry.Metrics // nil likewise
+	traces  *telemetry.Traces  // nil if nobody collects them
 
 	audit    *audit.Log
 	people   *people.People
 	keys     *tokens.Keys
 	fetches  *tokens.Fetches
 	usage    *clients.Usage
+	counter  *usage.Counter
 	lookup   *clients.Lookup
 	statuses *tokens.StatusLists
 	refusals *refusals.Tally
+	limits   *limits.Limiter
+	failures *limits.Failures
+	habits   *limits.Habits
 	journal  *journal
+	lease    *lease.Lease
+	alerts   *alerts.Store
 }
 
 // run joins the parts, opens the doors, and does the work beside the requests until background
@@ -59,6 +80,7 @@ func (p *parts) run(ctx, background context.Context) error {
 		}
 		return err
 	}
+	p.warnOfFailover(ctx)
 	if err := p.journal.start(ctx); err != nil {
 		return err
 	}
@@ -84,29 +106,34 @@ func (p *parts) run(ctx, background context.Context) error {
 	g.Go(func() error { return p.statuses.Run(background) })
 	g.Go(func() error { return p.fetches.Run(background) })
 	g.Go(func() error { return p.usage.Run(background) })
+	g.Go(func() error { return p.counter.Run(background) })
 	g.Go(func() error { return p.refusals.Run(background) })
+	g.Go(func() error { return p.limits.Run(background) })
+	g.Go(func() error { return p.habits.Run(background) })
 	g.Go(func() error { return p.journal.run(background) })
-	g.Go(func() error { return p.purge(background) })
+	g.Go(func() error { return p.lease.RunJobs(background, p.jobs()) })
+	g.Go(func() error { return p.tellAdmins(background) })
 	return g.Wait()
 }
 
-// purge takes away each hour what is no longer of use, until ctx ends. Any number of servers may.
-func (p *parts) purge(ctx context.Context) error {
-	ticker := time.NewTicker(time.Hour)
-	defer ticker.Stop()
-	for {
-		for _, purge := range []func(context.Context, time.Time) error{
-			clients.NewStore(p.db).Purge, p.people.Purge, p.refusals.Purge, p.revokedTokens().Purge, p.fetches.Purge,
-		} {
-			if err := purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				p.log.WarnContext(ctx, "what is no longer of use was not purged, trying again in an hour", "err", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
+// periodicWork is the name of the lease of the server that does the jobs, and makes new keys.
+const periodicWork = "periodic work"
+
+// jobs are what one server does for all (docs/decisions/0019).
+func (p *parts) jobs() []lease.Job {
+	return []lease.Job{
+		{Name: "purge uses", Every: time.Hour, Do: clients.NewStore(p.db).Purge},
+		{Name: "purge sessions", Every: time.Hour, Do: p.people.Purge},
+		{Name: "purge refusals", Every: time.Hour, Do: p.refusals.Purge},
+		{Name: "purge revoked tokens", Every: time.Hour, Do: p.revokedTokens().Purge},
+		{Name: "purge fetches", Every: time.Hour, Do: p.fetches.Purge},
+		{Name: "purge limits", Every: time.Hour, Do: p.limits.Purge},
+		{Name: "purge habits", Every: time.Hour, Do: p.habits.Purge},
+		{Name: "suspend and delete unused clients", Every: 5 * time.Minute, Do: p.disuse().Advance},
+		{Name: "carry over uses", Every: time.Minute, Do: p.usage.CarryOver},
+		{Name: "purge alerts", Every: 24 * time.Hour, Do: p.alerts.Purge},
+		{Name: "add up usage", Every: time.Minute, Do: p.counter.Purge},
+		{Name: "purge reports", Every: time.Hour, Do: p.reports().Purge},
 	}
 }
 
@@ -135,9 +162,14 @@ func (p *parts) openKeys(ctx context.Context) error {
 	}
 	p.audit = audit.NewLog(p.db, p.master.Derive("audit"))
 	p.people = people.New(p.db, p.audit)
+	var err error
+	if p.alerts, err = p.newAlerts(); err != nil {
+		return err
+	}
+	p.lease = &lease.Lease{DB: p.db, Name: periodicWork, Log: p.log, Alone: p.db.Embedded()}
 	p.keys = &tokens.Keys{
 		DB: p.db, Master: p.master, Schedule: tokens.DefaultSchedule, RSABits: p.config.rsaBits, Log: p.log,
-		Changed: admin.KeyChanges(p.db, p.audit),
+		Changed: p.keysChanged(admin.KeyChanges(p.db, p.audit)), MayRotate: p.lease.Holding,
 	}
 	p.journal = p.newJournal()
 	if err := p.keys.Start(ctx, tokens.Alg(p.config.signingAlg)); err != nil {
@@ -161,7 +193,9 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 	c := p.config
 	p.lookup = clients.NewLookup(p.db, storeTimeout)
 	p.usage = clients.NewUsage(p.db, p.log)
+	p.counter = usage.New(p.db, p.log)
 	p.fetches = tokens.NewFetches(p.db, p.keys, p.log)
+	p.limit()
 	p.refusals = refusals.New(p.db, p.master.Derive("error ids"), p.log)
 	algs, err := c.algsByAudience()
 	if err != nil {
@@ -169,6 +203,7 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 	}
 	issuer := &tokens.Issuer{URL: c.issuer, Keys: p.keys}
 	p.statuses = &tokens.StatusLists{DB: p.db, Issuer: issuer, Alg: tokens.Alg(c.signingAlg), TTL: c.statusTTL, Log: p.log}
+	p.measure()
 	protocol := &oauth.Handler{
 		Clients:       p.lookup,
 		Issuer:        issuer,
@@ -180,13 +215,19 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 		SCPAudiences:  c.audienceSCP,
 		StatusLists:   p.statuses,
 		RevokedTokens: p.revokedTokens(),
-		Used:          p.usage.Record,
-		Refused:       p.refusals.Record,
+		Used:          p.used,
+		Refused:       p.refused,
 		Fetched:       p.fetches.Record,
+		Limits:        p.limits,
+		Failures:      p.failures,
+		Habits:        p.habits,
 		Ping:          p.db.Ping,
 	}
 	router := newRouter()
 	if err := protocol.Register(router); err != nil {
+		return nil, nil, err
+	}
+	if err := p.registerLeaks(router); err != nil {
 		return nil, nil, err
 	}
 	adminRouter := router
@@ -197,8 +238,10 @@ func (p *parts) handlers() (public, admin http.Handler, err error) {
 	if path := issuerPath(c.issuer); path != "" {
 		adminRouter.PathPrefix(path + "/admin/").Handler(http.StripPrefix(path, adminRouter))
 	}
-	return router, adminRouter, nil
+	return p.metrics.Time(router), adminRouter, nil
 }
+
+func (p *parts) reports() *reports.Store { return &reports.Store{DB: p.db, Clients: p.lookup} }
 
 func (p *parts) revokedTokens() tokens.RevokedTokens { return tokens.RevokedTokens{DB: p.db} }
 
@@ -214,6 +257,14 @@ func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
 		People:    p.people,
 		Sessions:  people.NewSessions(p.people, strings.HasPrefix(p.config.issuer, "https://")),
 		Refusals:  p.refusals,
+		Leaks:     p.leakReports(),
+		Disuse:    p.config.disuse.rule,
+		Limits:    p.limits,
+		Habits:    p.habits,
+		Plan:      p.config.limits.plan(),
+		Usage:     p.counter,
+		Reports:   p.reports(),
+		Alerts:    p.alerts,
 		Issuer:    issuer,
 		Lookup:    p.lookup,
 		Revoked:   p.revokedTokens(),
@@ -227,6 +278,7 @@ func (p *parts) registerAdmin(router *mux.Router, issuer *tokens.Issuer) {
 	pages := &web.Handler{
 		API: router, Sessions: api.Sessions, Issuer: p.config.issuer, Audiences: p.config.audiences, Version: version,
 		CheckToken: p.checkToken, BySecret: api.Clients.BySecret,
+		OpenAlerts: p.alerts.CountOpen,
 	}
 	pages.Register(router)
 }
@@ -278,6 +330,9 @@ func (p *parts) banner(first *firstCredentials) {
 	}
 	fmt.Fprintf(p.stdout, "Wardkey %s\n  Issuer     %s\n  Store      %s\n  Audiences  %s\n  Data       %s\n",
 		version, c.issuer, store, strings.Join(c.audiences, ", "), c.dataDir)
+	if p.metricsHandler != nil {
+		fmt.Fprintf(p.stdout, "  Metrics    http://%s/metrics\n", p.metricsAddress)
+	}
 	if first != nil {
 		first.print(p.stdout, c)
 	}

@@ -106,7 +106,7 @@ were deleted, nor of passwords and roles of admins that were changed.`
 // revoked is what each action took away, in a word.
 var revoked = map[string]string{
 	deleteClient: "client", revokeSecret: "secret", revokeTokens: "tokens of", deleteKey: "signing key", removeAdmin: "admin",
-	updateSecret: "end of secret",
+	updateSecret: "end of secret", suspendClient: "suspended client",
 }
 
 // what says what an entry took away.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -49,7 +50,11 @@ func serve(ctx context.Context, c *config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	public, err := c.newListener(ctx, c.listen)
+	certificates, err := c.openCertificate(log)
+	if err != nil {
+		return err
+	}
+	public, err := newListener(ctx, c.listen)
 	if err != nil {
 		return err
 	}
@@ -63,24 +68,72 @@ func serve(ctx context.Context, c *config, stdout, stderr io.Writer) error {
 	}
 	defer db.Close() //nolint:errcheck // everything that was acknowledged is committed
 
-	// Until the store is there, requests get an answer that says so.
-	handler := newSwitch(starting())
-	servers := []*server{newServer(public, request.BehindProxies(trusted, request.Wrap(log, handler)), log)}
-	var adminHandler *handlerSwitch
-	if c.adminListen != "" {
-		listener, err := c.newListener(ctx, c.adminListen)
-		if err != nil {
-			return err
-		}
-		defer listener.Close() //nolint:errcheck // the server closes it first
-		adminHandler = newSwitch(starting())
-		servers = append(servers, newServer(listener, request.BehindProxies(trusted, request.Wrap(log, adminHandler)), log))
+	traces, stopTraces, err := c.startTraces(ctx, log)
+	if err != nil {
+		return err
 	}
+	defer stopTraces()
+
+	// Until the store is there, requests get an answer that says so.
 	p := &parts{
+		traces: traces,
 		config: c, db: db, master: master, log: log, stdout: stdout,
-		address: public.Addr().String(), handler: handler, adminHandler: adminHandler,
+		address: public.Addr().String(), handler: newSwitch(starting()), certificates: certificates,
+	}
+	if len(c.acmeDomains) > 0 {
+		acme := c.newACME(db, master)
+		p.certificates, p.challenges = acme, acme.challenges()
+	}
+	servers, err := p.openServers(ctx, public, trusted)
+	defer closeAll(servers)
+	if err != nil {
+		return err
 	}
 	return runAll(ctx, p, servers)
+}
+
+// openServers returns the server of the public endpoints, and those that have an address of their
+// own, as far as they could be opened.
+func (p *parts) openServers(ctx context.Context, public net.Listener, trusted []netip.Prefix) ([]*server, error) {
+	servers := []*server{p.newServer(public, trusted, p.handler)}
+	for _, own := range []struct {
+		address string
+		open    func(net.Listener) *server
+	}{
+		{p.config.adminListen, func(l net.Listener) *server {
+			p.adminHandler = newSwitch(starting())
+			return p.newServer(l, trusted, p.adminHandler)
+		}},
+		{p.config.acmeListen, func(l net.Listener) *server {
+			return newServer(l, request.Wrap(p.log, p.challenges), p.log)
+		}},
+		{p.config.metricsListen, p.metricsServer},
+	} {
+		if own.address == "" {
+			continue
+		}
+		listener, err := newListener(ctx, own.address)
+		if err != nil {
+			return servers, err
+		}
+		servers = append(servers, own.open(listener))
+	}
+	return servers, nil
+}
+
+// closeAll closes what the servers listen on, if they did not do so themselves.
+func closeAll(servers []*server) {
+	for _, s := range servers {
+		_ = s.listener.Close()
+	}
+}
+
+// newServer returns a server for one of the handlers, with TLS where there is a certificate.
+func (p *parts) newServer(listener net.Listener, trusted []netip.Prefix, handler http.Handler) *server {
+	if p.certificates != nil {
+		listener = tls.NewListener(listener, p.certificates.config())
+	}
+	return newServer(listener, request.BehindProxies(trusted, p.traces.Wrap(request.Wrap(p.log, p.drain.wrap(handler)))), p.log)
 }
 
 // runAll runs the servers and the work beside them. When ctx ends or one of them fails, requests
@@ -88,28 +141,53 @@ func serve(ctx context.Context, c *config, stdout, stderr io.Writer) error {
 func runAll(ctx context.Context, p *parts, servers []*server) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
+	stopped := ctx.Done()
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range servers {
 		g.Go(s.serve)
 	}
+	if p.certificates != nil {
+		g.Go(func() error { return p.certificates.run(background) })
+	}
 	g.Go(func() error { return p.run(ctx, background) })
 	g.Go(func() error {
 		<-ctx.Done()
-		p.log.Info("stopping: finishing the requests that began")
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-		defer cancel()
-		var err error
-		for _, s := range servers {
-			err = errors.Join(err, s.Shutdown(drain))
+		select {
+		case <-stopped:
+			p.linger()
+		default: // one of them failed
 		}
+		err := p.shutdown(context.WithoutCancel(ctx), servers)
 		stopBackground()
-		if errors.Is(err, context.DeadlineExceeded) {
-			p.log.Warn("some requests did not end in time and were cut", "after", drainTimeout)
-			return nil
-		}
 		return err
 	})
 	return g.Wait()
+}
+
+// linger serves on until balancers have noticed that the server stops.
+func (p *parts) linger() {
+	p.drain.begun.Store(true)
+	if delay := p.config.lingers(p.db.Embedded()); delay > 0 {
+		p.log.Info("stopping: not ready any more, and serving on until balancers have noticed", "for", delay)
+		time.Sleep(delay)
+	}
+}
+
+// shutdown takes no more requests and finishes those that began.
+func (p *parts) shutdown(ctx context.Context, servers []*server) error {
+	p.log.Info("stopping: finishing the requests that began")
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	var g errgroup.Group
+	for _, s := range servers {
+		g.Go(func() error { return s.Shutdown(ctx) })
+	}
+	err := g.Wait()
+	if errors.Is(err, context.DeadlineExceeded) {
+		p.log.Warn("some requests did not end in time and were cut", "after", drainTimeout)
+		return nil
+	}
+	return err
 }
 
 // openStore opens the database and finds its master key.
@@ -131,24 +209,13 @@ func (c *config) openStore() (*database.DB, tokens.MasterKey, error) {
 	return db, master, nil
 }
 
-func (c *config) newListener(ctx context.Context, address string) (net.Listener, error) {
+func newListener(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	if c.tlsCert == "" {
-		return listener, nil
-	}
-	certificate, err := tls.LoadX509KeyPair(c.tlsCert, c.tlsKey)
-	if err != nil {
-		return nil, errors.Join(usagef("--tls-cert, --tls-key: %w", err), listener.Close())
-	}
-	return tls.NewListener(listener, &tls.Config{
-		Certificates: []tls.Certificate{certificate},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"h2", "http/1.1"},
-	}), nil
+	return listener, nil
 }
 
 func isTerminal(w io.Writer) bool {
