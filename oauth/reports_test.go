@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,13 +44,13 @@ func (c *cluster) takeReports() *reports.Store {
 // deaf is a balancer that loses every third answer to a report.
 type deaf struct {
 	*cluster
-	reports int
+	reports atomic.Int64
 }
 
 func (d *deaf) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := d.cluster.RoundTrip(r)
 	if err == nil && strings.HasSuffix(r.URL.Path, "/usage/reports") {
-		if d.reports++; d.reports%3 == 0 {
+		if d.reports.Add(1)%3 == 0 {
 			return nil, errors.New("connection reset by peer")
 		}
 	}

@@ -43,13 +43,13 @@ func TestRevocationRace(t *testing.T) {
 	}
 	t.Run("sqlite, one server", func(t *testing.T) {
 		file := bootstrapFile(t)
-		n := startNode(t, "--demo", "--bootstrap-file", file)
+		n := startNode(t, "--demo", "--bootstrap-file", file, "--failures-per-minute", "0")
 		must(t, n.signIn(t.Context(), file))
 		race(t, rounds/4, n)
 	})
 	t.Run("postgres, two servers", func(t *testing.T) {
 		file := bootstrapFile(t)
-		args := []string{"--database", databasetest.PostgresURL(t), "--issuer", "http://localhost:1", "--demo", "--bootstrap-file", file}
+		args := []string{"--database", databasetest.PostgresURL(t), "--issuer", "http://localhost:1", "--demo", "--bootstrap-file", file, "--failures-per-minute", "0"}
 		a := startNode(t, args...)
 		b := startNode(t, args...)
 		must(t, a.signIn(t.Context(), file))

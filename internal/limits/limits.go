@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -154,6 +155,7 @@ func (l *Limiter) share(id string) *share {
 // How long a share may lie unused, and how long it is known at all.
 const (
 	idle      = int64(time.Second / time.Microsecond)
+	atOnce    = math.MinInt64 // not 0: the clock may have been set back a little since something was drawn
 	forgotten = 2 * minute
 )
 
@@ -164,7 +166,7 @@ func (l *Limiter) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			if err := l.giveBack(context.WithoutCancel(ctx), 0); err != nil {
+			if err := l.giveBack(context.WithoutCancel(ctx), atOnce); err != nil {
 				l.Log.WarnContext(ctx, "shares of limits not given back; they are lost to this minute and day", "err", err)
 			}
 			return nil
