@@ -129,8 +129,8 @@ const (
 	// maxStride is how much the watched time grows at most from one look to the next.
 	maxStride = time.Hour
 
-	// startled is how large a gap between two looks is taken for a clock that was set forward, and
-	// how long no client is told for the first time then: those in use show it meanwhile.
+	// startled is how large a gap between two looks is taken for a clock that was set forward, or
+	// for a time in which nobody could be served.
 	startled = day
 
 	// atOnce is how many clients take a step in one transaction.
@@ -158,7 +158,7 @@ func (d *Disuse) Advance(ctx context.Context, now time.Time) error {
 		}
 		steps, left := d.Rule.steps(), atOnce
 		for i := len(steps) - 1; i >= 0 && left > 0; i-- { // the last first, so that nobody takes two
-			if i == 0 && clock.startled() {
+			if i == 0 && clock.startled(steps[0].after) {
 				break
 			}
 			taken, err := d.take(ctx, i, steps[i], clock.watched, now, left)
@@ -175,7 +175,11 @@ func (d *Disuse) Advance(ctx context.Context, now time.Time) error {
 // the last gap that was too large.
 type watch struct{ watched, gapAt int64 }
 
-func (w watch) startled() bool { return w.gapAt > 0 && w.watched-w.gapAt < int64(startled/time.Second) }
+// startled says whether the last gap is so near that no client is told for the first time: whoever
+// is in use shows it in the time after which it would be told.
+func (w watch) startled(patience time.Duration) bool {
+	return w.gapAt > 0 && w.watched-w.gapAt < int64(patience/time.Second)
+}
 
 // watch moves the watched clock on, and returns it.
 func (d *Disuse) watch(ctx context.Context, now time.Time) (w watch, err error) {
@@ -231,7 +235,8 @@ func (d *Disuse) due(ctx context.Context, i int, s step, watched int64, now time
 		since = `c.suspended_at`
 	}
 	return d.read(ctx, `SELECT `+unusedColumns+` FROM disuse d JOIN clients c ON c.id = d.client_id JOIN client_uses u ON u.client_id = c.id
-		WHERE d.step = $1 AND d.taken_at <= $2 AND `+since+` <= $3 AND NOT c.keep_unused ORDER BY d.taken_at, c.id LIMIT $4`,
+		WHERE d.step = $1 AND d.taken_at <= $2 AND `+since+` <= $3 AND NOT (`+spared+`)
+			AND u.last_used_at <= d.unused_since ORDER BY d.taken_at, c.id LIMIT $4`,
 		i, watched-int64(s.wait/time.Second), before, limit)
 }
 
