@@ -104,17 +104,21 @@ func (k *GitHubKeys) key(ctx context.Context, id string, now time.Time) (*ecdsa.
 		return nil, errNoKeys
 	}
 	k.askedAt = now
-	keys, err := k.fetch(ctx)
+	keys, err := k.fetch(context.WithoutCancel(ctx)) // for all who report, though this one may hang up
 	if err != nil && k.keys == nil {
 		return nil, fmt.Errorf("%w: %w", errNoKeys, err)
 	}
 	if err == nil {
 		k.keys = keys
 	}
-	if key, known = k.keys[id]; !known {
-		return nil, errors.Join(errNoKey, err)
+	key, known = k.keys[id]
+	switch {
+	case known:
+		return key, nil
+	case err != nil: // it may be a new one
+		return nil, fmt.Errorf("%w: %w", errNoKeys, err)
 	}
-	return key, nil
+	return nil, errNoKey
 }
 
 func (k *GitHubKeys) fetch(ctx context.Context) (map[string]*ecdsa.PublicKey, error) {

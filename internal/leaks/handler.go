@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
@@ -29,6 +30,7 @@ type Handler struct {
 	Committed func(context.Context)
 
 	strangers strangers
+	reading   atomic.Int32 // large reports
 }
 
 // Bounds of a report.
@@ -36,6 +38,7 @@ const (
 	maxSigned    = 4 << 20  // bytes of one by GitHub
 	maxUnsigned  = 64 << 10 // bytes of one by a stranger,
 	maxStrangers = 100      // and secrets in it
+	maxReading   = 8        // large reports that are read at a time: whether GitHub signed one is known at its end
 	deadline     = 25 * time.Second
 )
 
@@ -93,6 +96,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) ([]feedback, err
 	limit := int64(maxUnsigned)
 	if signed {
 		limit = maxSigned
+		defer h.reading.Add(-1)
+		if h.reading.Add(1) > maxReading {
+			return nil, &refusal{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", detail: "too many reports at once; try again soon", retryAfter: 1}
+		}
 	} else if wait := h.strangers.wait(request.Address(r), time.Now()); wait > 0 {
 		return nil, &refusal{status: http.StatusTooManyRequests, code: "slow_down", detail: "too many reports; try again later", retryAfter: wait}
 	}

@@ -17,7 +17,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -290,5 +292,72 @@ func TestKeysFromOutside(t *testing.T) {
 		if _, err := FixedGitHubKeys([]byte(text)); err == nil {
 			t.Errorf("FixedGitHubKeys(%s) takes it", text)
 		}
+	}
+}
+
+// Reports of the same secrets in different orders do not hold each other up.
+func TestReportsAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		var texts []string
+		for i := range 10 {
+			_, secret := w.create(fmt.Sprint("client ", i))
+			texts = append(texts, secret)
+		}
+		var reporters sync.WaitGroup
+		for i := range 4 {
+			reporters.Go(func() {
+				mine := slices.Clone(texts)
+				if i%2 == 1 {
+					slices.Reverse(mine)
+				}
+				if answer := post(&Handler{Reports: w.Reports}, report(mine...), "", ""); answer.Code != http.StatusAccepted {
+					t.Errorf("a report is answered %d", answer.Code)
+				}
+			})
+		}
+		reporters.Wait()
+		if n := w.count(`SELECT count(*) FROM audit_events WHERE action = 'secret.delete'`); n != len(texts) {
+			t.Errorf("%d secrets were revoked, want each of %d once", n, len(texts))
+		}
+	})
+}
+
+// Who hangs up does not keep the keys of GitHub from being fetched for the others.
+func TestHangingUpStopsNoFetch(t *testing.T) {
+	hub := newGitHub(t, "hub")
+	asked, answer := make(chan bool), make(chan bool)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- true
+		<-answer
+		_, _ = w.Write(document(t, hub))
+	}))
+	defer server.Close()
+	keys := GitHubKeysAt(server.URL)
+	keys.client = server.Client()
+	ctx, hangUp := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- keys.verify(ctx, []byte("[]"), "hub", hub.sign(t, "[]"), time.Now()) }()
+	<-asked
+	hangUp()
+	close(answer)
+	if err := <-done; err != nil {
+		t.Errorf("verify = %v, although the keys came", err)
+	}
+}
+
+// Only some large reports are read at a time.
+func TestLargeReportsAreFew(t *testing.T) {
+	hub := newGitHub(t, "hub")
+	keys, err := FixedGitHubKeys(document(t, hub))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Handler{GitHub: keys}
+	h.reading.Store(maxReading)
+	if answer := post(h, "[]", "hub", hub.sign(t, "[]")); answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+		t.Errorf("one report too many is answered %d, %v", answer.Code, answer.Header())
+	}
+	if n := h.reading.Load(); n != maxReading {
+		t.Errorf("after it %d are being read, want %d", n, maxReading)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
@@ -100,7 +101,8 @@ func (r *Reports) take(ctx context.Context, findings []Finding, by string, dryRu
 	results := make([]Result, len(findings))
 	var acts []audit.Act
 	done := map[string]bool{}
-	for i, f := range findings {
+	for _, i := range inOrder(owned) {
+		f := findings[i]
 		if results[i], err = r.result(ctx, f, owned[i], now); err != nil {
 			return nil, err
 		}
@@ -118,6 +120,17 @@ func (r *Reports) take(ctx context.Context, findings []Finding, by string, dryRu
 		acts = append(acts, leak.act(now))
 	}
 	return results, r.Audit.Record(ctx, acts...)
+}
+
+// inOrder goes through secrets in the order of their ids, so that two reports of the same ones do
+// not wait for each other in a circle.
+func inOrder(owned []clients.OwnedSecret) []int {
+	order := make([]int, len(owned))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(owned[a].ID, owned[b].ID) })
+	return order
 }
 
 // owned says whose the secrets are. What is no secret is not looked for.
