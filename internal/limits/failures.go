@@ -138,12 +138,20 @@ func (b *buckets) set(key uint64, at time.Time) {
 // wait is how long it takes until there is room for another failure.
 func (b *buckets) wait(key uint64, perMinute int64, now time.Time) time.Duration {
 	each := time.Minute / time.Duration(perMinute)
-	return max(0, b.at(key).Add(each).Sub(now.Add(time.Minute)))
+	return max(0, b.filled(key, now).Add(each).Sub(now.Add(time.Minute)))
+}
+
+// filled is until when a bucket has something in it. What a clock said that was ahead does not count.
+func (b *buckets) filled(key uint64, now time.Time) time.Time {
+	if at := b.at(key); at.Before(now.Add(2 * time.Minute)) {
+		return at
+	}
+	return now
 }
 
 // add adds a failure to a bucket, which is full with those of a minute.
 func (b *buckets) add(key uint64, perMinute int64, now time.Time) {
-	at := b.at(key)
+	at := b.filled(key, now)
 	if at.Before(now) {
 		at = now
 	}

@@ -127,7 +127,7 @@ func (l *Limiter) try(s *share, limits clients.Limits) (Verdict, *purchase) {
 		v := s.verdict(now, nil)
 		v.from = s.taken
 		return v, nil
-	case now < s.closedUntil:
+	case now < s.closedUntil && s.closedUntil-now <= askAgain: // or the clock was set back
 		return s.verdict(now, &s.closed), nil
 	}
 	if s.buying == nil {
