@@ -122,7 +122,8 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 
 // ready says whether tokens can be had: the store answers and a key can sign.
 func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	// Whoever hangs up must not cost a connection.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Second)
 	defer cancel()
 	if err := h.Ping(ctx); err != nil {
 		fail(w, r, &Error{Code: TemporarilyUnavailable, Description: "the store does not answer", Cause: err})

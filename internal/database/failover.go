@@ -152,7 +152,8 @@ func (f *failover) check(ctx context.Context, conn *pgx.Conn) error {
 	if idle < rested && p.known > time.Duration(f.suspected.Load()) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	// Whoever asked may hang up; that says nothing about the host.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTime)
 	defer cancel()
 	if err := conn.Ping(ctx); err != nil {
 		f.lost.Store(int64(now)) // the others of that time have the same host
