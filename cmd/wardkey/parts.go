@@ -92,8 +92,8 @@ func (p *parts) run(ctx, background context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.statuses.Refresh(ctx); err != nil {
-		return err
+	if err := p.statuses.Refresh(ctx); err != nil { // it is tried again each second; nothing that must be printed is held up
+		p.log.WarnContext(ctx, "status lists: the store does not answer, serving them when it does", "err", err)
 	}
 	p.handler.set(public)
 	if p.adminHandler != nil {
