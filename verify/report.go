@@ -21,7 +21,7 @@ import (
 // The credentials are those of the resource server, which must be a client that holds
 // wardkey:introspect and has the audience among its own. Reports are sent once a minute from
 // the first token on, in the background: requests never wait for them, and do not fail when
-// they do. What cannot be sent is kept for an hour or so, within 4,096 kinds of requests.
+// they do. What cannot be sent is kept, 64 reports at most and within 4,096 kinds of requests.
 //
 // Each request is counted, under the name that route gives it, which must not have ids or
 // anything else in it that clients choose. With nil it is [http.Request.Pattern], which a
