@@ -36,7 +36,7 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, a, err)
 		return
 	}
-	use := Use{ClientID: a.client.ID, SecretID: a.secret, Audience: a.grant.Audience, Address: request.Address(r), At: now}
+	use := Use{ClientID: a.client.ID, SecretID: a.secret, Audience: a.grant.Audience, Address: a.address, At: now}
 	if err := h.Used(r.Context(), use); err != nil {
 		h.refuse(w, r, a, &Error{Code: TemporarilyUnavailable, Description: "the store does not answer; try again soon", Cause: err})
 		return

@@ -149,9 +149,11 @@ func (h *Handler) authenticate(r *http.Request) (*clients.Client, error) {
 	if !client.Usable(time.Now()) || claims.Status != h.Issuer.Status(client.StatusIndex) {
 		return nil, invalidToken("the token's client is disabled, expired or deleted, or its tokens were revoked", nil)
 	}
-	if revoked, err := h.Revoked.Revoked(r.Context(), claims); err != nil {
+	revoked, err := h.Revoked.Revoked(r.Context(), claims)
+	if err != nil {
 		return nil, &problem{kind: unavailable, cause: err}
-	} else if revoked {
+	}
+	if revoked {
 		return nil, invalidToken("the token was revoked", nil)
 	}
 	return client, allow(needed(r), strings.Fields(claims.Scope), client.Held.Permissions)

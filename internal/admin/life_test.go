@@ -42,6 +42,20 @@ func TestRevokeTokens(t *testing.T) {
 	})
 }
 
+// A single token that its client revoked (RFC 7009) opens nothing here either.
+func TestRevokedToken(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.setUp()
+		raw := w.token(w.root, "wardkey:read")
+		w.do("GET", "/clients", "", "Authorization", "Bearer "+raw).is(200)
+		claims, err := w.Issuer.Parse(raw)
+		must(t, err)
+		must(t, w.Revoked.Revoke(t.Context(), claims))
+		w.do("GET", "/clients", "", "Authorization", "Bearer "+raw).isProblem(401, "unauthenticated")
+		w.do("GET", "/clients", "", "Authorization", "Bearer "+w.token(w.root, "wardkey:read")).is(200)
+	})
+}
+
 // An end is kept to the second, and from that second on the client or the secret opens nothing.
 func TestEnds(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

@@ -110,3 +110,12 @@ func BenchmarkFailures(b *testing.B) {
 		f.Succeeded("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "192.0.2.1", now)
 	}
 }
+
+// A failure that was noted while the clock was ahead holds nobody off once it is right again.
+func TestFailuresAfterClockWasAhead(t *testing.T) {
+	f, now := NewFailures(100), time.Now()
+	f.Failed("billing", "192.0.2.1", now.Add(24*time.Hour))
+	if wait := f.Wait("billing", "192.0.2.1", now); wait > 0 {
+		t.Errorf("a client must wait for %v", wait)
+	}
+}

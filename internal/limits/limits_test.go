@@ -329,3 +329,21 @@ func BenchmarkLimited(b *testing.B) {
 		}
 	}
 }
+
+// A clock that is set back keeps no client out for longer than it takes to ask the store again.
+func TestClosedWhileClockWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := nodes(databasetest.SQLite(t), 1)[0]
+		if got := accepted(t, l, "billing", ofMinute(5), 10); got != 5 {
+			t.Fatalf("%d of 10 are let through, want 5", got)
+		}
+		s := l.share("billing")
+		s.mu.Lock()
+		s.closedUntil = l.clock.micros(l) + 60*minute
+		s.mu.Unlock()
+		time.Sleep(time.Minute)
+		if take(t, l, "billing", ofMinute(5)).Refused() {
+			t.Error("a minute later the client is refused")
+		}
+	})
+}

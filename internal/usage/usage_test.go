@@ -278,3 +278,27 @@ func TestRun(t *testing.T) {
 		}
 	})
 }
+
+// A server that ends while the store is away for a moment waits for it.
+func TestRunEndsWithoutStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := databasetest.SQLite(t)
+		c := newCounter(db)
+		back := time.Now().Add(3 * time.Second)
+		c.transact = func(ctx context.Context, fn func(context.Context) error) error {
+			if time.Now().Before(back) {
+				return errLost
+			}
+			return db.Transact(ctx, fn)
+		}
+		c.Record(Request{"crm", Granted, api, "192.0.2.1", time.Now()})
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if err := c.Run(ctx); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		if got, want := total(t, newCounter(db), "crm", Hour), "1 granted, 0 refused"; got != want {
+			t.Errorf("in the end, %s; want %s", got, want)
+		}
+	})
+}
