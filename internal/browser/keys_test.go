@@ -78,9 +78,9 @@ func (b *tab) neverShows(secret string) {
 	gone("the page of the key")
 	before := len(b.call("GET", "clients", nil)["items"].([]any))
 	for range 2 {
-		b.do(chromedp.Evaluate(`history.back()`, nil), chromedp.Sleep(300*time.Millisecond), chromedp.WaitReady("body"))
+		b.leaves(`history.back()`)
 		gone("going back")
-		b.do(chromedp.Evaluate(`location.reload()`, nil), chromedp.Sleep(300*time.Millisecond), chromedp.WaitReady("body"))
+		b.leaves(`location.reload()`)
 		gone("loading again")
 	}
 	if after := len(b.call("GET", "clients", nil)["items"].([]any)); after != before {

@@ -21,6 +21,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
@@ -288,6 +289,34 @@ func (b *tab) text() (text string) {
 func (b *tab) goTo(path string) {
 	b.t.Helper()
 	b.do(chromedp.Navigate(b.url+path), chromedp.WaitReady("main", chromedp.ByQuery))
+}
+
+// leaves runs a script that leaves the page, as by going back, and waits for what follows. The script
+// answers first: whoever leaves while it is asked gets an error, at times.
+func (b *tab) leaves(script string) {
+	b.t.Helper()
+	ctx, stop := context.WithCancel(b.ctx)
+	defer stop()
+	arrived := make(chan struct{}, 1)
+	chromedp.ListenTarget(ctx, func(event any) {
+		_, ok := event.(*cdppage.EventLoadEventFired)
+		if e, is := event.(*cdppage.EventFrameNavigated); is {
+			ok = e.Type == cdppage.NavigationTypeBackForwardCacheRestore // it is shown as it was, not loaded
+		}
+		if ok {
+			select {
+			case arrived <- struct{}{}:
+			default:
+			}
+		}
+	})
+	b.do(chromedp.Evaluate(`setTimeout(() => { `+script+` }); null`, nil))
+	select {
+	case <-arrived:
+	case <-ctx.Done():
+		b.t.Fatalf("%s leads nowhere: %v", script, ctx.Err())
+	}
+	b.do(chromedp.WaitReady("body"))
 }
 
 // goodPassword is what the first owner chooses.
