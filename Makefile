@@ -45,9 +45,9 @@ test-needs:
 
 .PHONY: soak
 soak: ## test several nodes for long: 50 rolling restarts, 50 failovers, a minute's stop; takes half an hour
-	WARDKEY_TEST_ENGINES=both WARDKEY_TEST_RESTARTS=50 WARDKEY_TEST_FAILOVERS=50 WARDKEY_TEST_STOPPED_SECONDS=50 \
+	WARDKEY_TEST_ENGINES=both WARDKEY_TEST_RESTARTS=50 WARDKEY_TEST_FAILOVERS=50 WARDKEY_TEST_STOPPED_SECONDS=50 WARDKEY_TEST_LOST_MS=1100 \
 		internal/databasetest/with-postgres \
-		go test -count 1 -timeout 60m -v -run 'TestRollingRestarts|TestHolderOfTheLease|TestFailover' ./cmd/wardkey
+		go test -count 1 -timeout 60m -v -run 'TestRollingRestarts|TestHolderOfTheLease|TestFailover|TestUsageOutlivesServer' ./cmd/wardkey
 
 .PHONY: lint
 lint: ## run the linters

@@ -381,7 +381,7 @@ func TestLongScope(t *testing.T) {
 		t.Errorf("1024 values: %v", err)
 	}
 	status(t, w.ask(wide.basic(), "scope", strings.Join(asked, " ")), 400)
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 20*time.Second { // milliseconds, unless it grows with the square
 		t.Errorf("two long scopes took %v", took)
 	}
 }

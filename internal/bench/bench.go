@@ -24,15 +24,17 @@ type bench struct {
 	starts    map[string][]float64 // seconds, by engine
 }
 
-// A workload is a server and what is asked of it.
+// A workload is a server, or several on one store, and what is asked of them.
 type workload struct {
 	name     string
-	server   *server
-	shares   bool     // its server with the workload before it
-	store    string   // the URL of its store
-	inServer bool     // the store is in PostgreSQL,
-	before   tally    // which had done this for it when the server started,
-	perToken perToken // and this for each token when it ended
+	servers  []*server
+	beside   string  // the workload that it is compared with,
+	growth   float64 // and how much more it may cost
+	shares   bool    // its servers with the workload before it
+	store    string  // the URL of its store
+	inServer bool    // the store is in PostgreSQL,
+	before   tally   // which had done this for it when the server started,
+	writes   writes  // and this when it ended
 	requests []request
 	turns    []turn
 }
@@ -46,10 +48,11 @@ type turn struct {
 	Refused  int64   `json:"refused,omitempty"`
 }
 
-// perToken is a tally divided by tokens.
-type perToken struct {
-	Queries float64 `json:"queries"`
-	Rows    float64 `json:"rows_written"`
+// writes are what a store saw: queries by the token, and rows by the second, since they are gathered
+// for a second.
+type writes struct {
+	Queries float64 `json:"queries_a_token"`
+	Rows    float64 `json:"rows_a_second"`
 }
 
 // measure takes all measurements.
@@ -69,11 +72,13 @@ func (b *bench) measure(ctx context.Context) error {
 }
 
 func (b *bench) tearDown() {
-	if b.floor != nil {
-		_ = b.floor.server.stop()
-	}
-	for _, w := range b.workloads {
-		_ = w.server.stop() // its figures are known by now, or an error says why not
+	for _, w := range append(b.workloads, b.floor) {
+		if w == nil {
+			continue
+		}
+		for _, s := range w.servers {
+			_ = s.stop() // its figures are known by now, or an error says why not
+		}
 	}
 	if b.postgres != nil {
 		b.postgres.close()
@@ -114,7 +119,7 @@ func (b *bench) measureStart(ctx context.Context, engine, store string) error {
 	if err != nil {
 		return err
 	}
-	s, err := launch(ctx, b.wardkey(ctx, dir, store), func() (request, error) { return bootstrapped(dir) })
+	s, err := launch(ctx, b.wardkey(ctx, b.binary, dir, store), func() (request, error) { return bootstrapped(dir) })
 	if err != nil {
 		return err
 	}
@@ -132,6 +137,9 @@ func (b *bench) launchAll(ctx context.Context) error {
 		return fmt.Errorf("register a few clients: %w", err)
 	}
 	if err := b.launchFloor(ctx, few); err != nil {
+		return err
+	}
+	if err := b.launchAgainst(ctx, few); err != nil { // first, while the SQLite file can be copied
 		return err
 	}
 	if err := b.launchBoth(ctx, few, onSQLite, onPostgres); err != nil {
@@ -158,64 +166,123 @@ func (b *bench) launchFloor(ctx context.Context, p *population) error {
 	if err != nil {
 		return err
 	}
-	b.floor = &workload{name: floorCommand, server: s, requests: p.requests[:1]}
+	b.floor = &workload{name: floorCommand, servers: []*server{s}, requests: p.requests[:1]}
 	return nil
 }
 
 // launchBoth starts a wardkey with the population on each engine that is wanted.
 func (b *bench) launchBoth(ctx context.Context, p *population, sqlite, postgres string) error {
 	if b.wants(postgres) { // first, because a wardkey keeps its SQLite file to itself
-		url, err := b.postgres.create(ctx)
-		if err == nil {
-			err = p.copyTo(ctx, url)
-		}
-		if err != nil {
-			return fmt.Errorf("register clients in PostgreSQL: %w", err)
-		}
-		before, err := b.postgres.tally(ctx, url)
-		if err != nil {
-			return err
-		}
-		if err := b.launch(ctx, p, workload{name: postgres, store: url, inServer: true, before: before}); err != nil {
+		if err := b.launchOnPostgres(ctx, p, workload{name: postgres}, b.binary); err != nil {
 			return err
 		}
 	}
 	if b.wants(sqlite) {
-		return b.launch(ctx, p, workload{name: sqlite, store: "sqlite:" + p.path})
+		return b.launch(ctx, p, workload{name: sqlite, store: "sqlite:" + p.path}, b.binary)
 	}
 	return nil
 }
 
-// The workloads of a server: each connection is a client of its own, the same ones all the time.
-// And again with one client on all connections, which share each query then; or, where there are
-// many clients, with any of them on any connection, which share none.
-const (
-	alone = ", one client"
-	anyOf = ", any client"
-)
+// launchAgainst starts, each on a store of its own, what is compared with the servers of
+// launchBoth: the other wardkey, if there is one, and two servers on one PostgreSQL.
+func (b *bench) launchAgainst(ctx context.Context, p *population) error {
+	if b.wants(twoNodes) && b.wants(onPostgres) {
+		if err := b.launchOnPostgres(ctx, p, workload{name: twoNodes, beside: onPostgres, growth: maxSecondNode}, b.binary, b.binary); err != nil {
+			return err
+		}
+	}
+	if b.against == "" {
+		return nil
+	}
+	if b.wants(onPostgres) {
+		if err := b.launchOnPostgres(ctx, p, workload{name: onPostgres + other, beside: onPostgres, growth: unlimited}, b.against); err != nil {
+			return err
+		}
+	}
+	if b.wants(onSQLite) {
+		path := filepath.Join(b.dir, "against.db")
+		if err := copyFile(p.path, path); err != nil {
+			return err
+		}
+		return b.launch(ctx, p, workload{name: onSQLite + other, store: "sqlite:" + path, beside: onSQLite, growth: unlimited}, b.against)
+	}
+	return nil
+}
 
-func (b *bench) launch(ctx context.Context, p *population, w workload) error {
-	dir, err := os.MkdirTemp(b.dir, "server.")
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	if w.server, err = launch(ctx, b.wardkey(ctx, dir, w.store), p.first); err != nil {
+	return os.WriteFile(to, content, 0o600)
+}
+
+// launchOnPostgres starts binaries on a PostgreSQL of their own with the population in it.
+func (b *bench) launchOnPostgres(ctx context.Context, p *population, w workload, binaries ...string) error {
+	var err error
+	if w.store, err = b.postgres.create(ctx); err == nil {
+		err = p.copyTo(ctx, w.store)
+	}
+	if err != nil {
+		return fmt.Errorf("register clients in PostgreSQL: %w", err)
+	}
+	w.inServer = true
+	if w.before, err = b.postgres.tally(ctx, w.store); err != nil {
 		return err
 	}
-	other := w
-	other.shares = true
-	if len(p.requests) == connections {
-		w.requests = p.requests
-		other.name, other.requests = w.name+alone, p.requests[:1]
-	} else {
-		w.requests = p.some()
-		other.name, other.requests = w.name+anyOf, p.requests
+	return b.launch(ctx, p, w, binaries...)
+}
+
+// The workloads of a server: each connection is a client of its own, the same ones all the time.
+// And again with one client on all connections, which share each query then; or, where there are
+// many clients, with any of them on any connection, which share none. What is compared with
+// another has the first of them only.
+const (
+	alone = ", one client"
+	anyOf = ", any client"
+	other = ", the other wardkey"
+)
+
+func (b *bench) launch(ctx context.Context, p *population, w workload, binaries ...string) error {
+	for _, binary := range binaries {
+		dir, err := os.MkdirTemp(b.dir, "server.")
+		if err != nil {
+			return err
+		}
+		s, err := launch(ctx, b.wardkey(ctx, binary, dir, w.store), p.first)
+		if err != nil {
+			return err
+		}
+		w.servers = append(w.servers, s)
 	}
-	b.workloads = append(b.workloads, &w, &other)
-	if err := w.server.rest(); err != nil {
-		return err
+	b.workloads = append(b.workloads, b.requests(p, w)...)
+	for _, s := range w.servers {
+		if err := s.rest(); err != nil {
+			return err
+		}
+		if err := sameSize(b.floor.servers[0].answer, s.answer); err != nil {
+			return err
+		}
 	}
-	return sameSize(b.floor.server.answer, w.server.answer)
+	return nil
+}
+
+// requests are the workloads of one kind of server.
+func (b *bench) requests(p *population, w workload) []*workload {
+	second := w
+	second.shares = true
+	if len(p.requests) > connections {
+		few := map[string]string{manyOnSQLite: onSQLite, manyOnPostgres: onPostgres}[w.name]
+		w.requests, w.beside, w.growth = p.some(), few, maxGrowth
+		second.name, second.requests, second.beside, second.growth = w.name+anyOf, p.requests, few, maxGrowth
+		return []*workload{&w, &second}
+	}
+	w.requests = p.requests
+	if w.beside != "" {
+		return []*workload{&w}
+	}
+	second.name, second.requests = w.name+alone, p.requests[:1]
+	return []*workload{&w, &second}
 }
 
 // takeTurns gives each workload its turns, after a first one that does not count.
@@ -241,12 +308,12 @@ const shifts = 5
 
 // takeTurn measures one turn.
 func (b *bench) takeTurn(ctx context.Context, w *workload) (turn, error) {
-	floor, err := dial(ctx, b.floor.server.address, b.floor.requests)
+	floor, err := dial(ctx, b.floor)
 	if err != nil {
 		return turn{}, err
 	}
 	defer floor.close()
-	server, err := dial(ctx, w.server.address, w.requests)
+	server, err := dial(ctx, w)
 	if err != nil {
 		return turn{}, err
 	}
@@ -267,7 +334,8 @@ func (b *bench) takeTurn(ctx context.Context, w *workload) (turn, error) {
 		took += time.Since(start)
 	}
 	tokens := b.tokens / shifts * shifts
-	w.server.given += tokens + connections
+	w.servers[0].given += tokens + connections
+	w.servers[0].busy += took
 	after, err := b.settled(w)
 	return turn{
 		Floor:    perEach(after.floor-before.floor, tokens),
@@ -290,16 +358,29 @@ func (c cpu) since(before cpu) time.Duration {
 }
 
 func (b *bench) cpu(w *workload) (cpu, error) {
-	floor, err := readStat(b.floor.server.command.Process.Pid)
+	floor, err := b.floor.cpu()
 	if err != nil {
 		return cpu{}, err
 	}
-	server, err := readStat(w.server.command.Process.Pid)
+	server, err := w.cpu()
 	if err != nil || !w.inServer {
-		return cpu{floor.cpu, server.cpu, 0}, err
+		return cpu{floor, server, 0}, err
 	}
 	family, err := familyCPU(b.postgres.postmaster)
-	return cpu{floor.cpu, server.cpu, family}, err
+	return cpu{floor, server, family}, err
+}
+
+// cpu is the CPU time of all its servers.
+func (w *workload) cpu() (time.Duration, error) {
+	var sum time.Duration
+	for _, s := range w.servers {
+		stat, err := readStat(s.command.Process.Pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += stat.cpu
+	}
+	return sum, nil
 }
 
 // settled is the CPU time once all are at rest: what a server puts off, like writing when clients
@@ -328,8 +409,10 @@ func (b *bench) finish(ctx context.Context) error {
 		if w.shares {
 			continue
 		}
-		if err := w.server.finish(); err != nil {
-			return fmt.Errorf("%s: %w", w.name, err)
+		for _, s := range w.servers {
+			if err := s.finish(); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
 		}
 		if !w.inServer {
 			continue
@@ -338,9 +421,9 @@ func (b *bench) finish(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.perToken = perToken{
-			Queries: float64(t.queries-w.before.queries) / float64(w.server.given),
-			Rows:    float64(t.rows-w.before.rows) / float64(w.server.given),
+		w.writes = writes{
+			Queries: float64(t.queries-w.before.queries) / float64(w.servers[0].given),
+			Rows:    float64(t.rows-w.before.rows) / w.servers[0].busy.Seconds(),
 		}
 	}
 	return nil

@@ -31,18 +31,18 @@ func newRequest(id, secret string) request {
 		base64.StdEncoding.EncodeToString([]byte(id+":"+secret)), len(body), body)
 }
 
-// A loader asks one server for tokens.
+// A loader asks the servers of a workload for tokens.
 type loader struct {
 	connections []*connection
 	refused     atomic.Int64 // requests that the server asked to send again
 }
 
-// dial connects a loader, and lets each connection get a token. The requests are dealt to the
-// connections; a single one goes to all of them.
-func dial(ctx context.Context, address string, requests []request) (*loader, error) {
-	l := &loader{}
+// dial connects a loader to the servers of a workload in turn, and lets each connection get a token.
+// The requests are dealt to the connections; a single one goes to all of them.
+func dial(ctx context.Context, w *workload) (*loader, error) {
+	l, requests := &loader{}, w.requests
 	for i := range connections {
-		c, err := connect(ctx, address)
+		c, err := connect(ctx, w.servers[i%len(w.servers)].address)
 		if err != nil {
 			l.close()
 			return nil, err

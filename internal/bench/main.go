@@ -62,14 +62,16 @@ const (
 	onPostgres     = "postgres"
 	manyOnSQLite   = "sqlite-many"
 	manyOnPostgres = "postgres-many"
+	twoNodes       = "postgres-two-nodes"
 	starting       = "start"
 )
 
-var all = []string{onSQLite, onPostgres, manyOnSQLite, manyOnPostgres, starting}
+var all = []string{onSQLite, onPostgres, manyOnSQLite, manyOnPostgres, twoNodes, starting}
 
 // options are how to measure.
 type options struct {
 	binary  string
+	against string // another, or ""
 	rounds  int
 	tokens  int // in a round, from each server
 	clients int // that many are many
@@ -80,6 +82,7 @@ func parseOptions(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.binary, "binary", "bin/wardkey", "the `wardkey` to measure")
+	f.StringVar(&o.against, "against", "", "another `wardkey` of the same schema, as before a change, which takes turns with it")
 	f.IntVar(&o.rounds, "rounds", 10, "how often each server has its turn")
 	f.IntVar(&o.tokens, "tokens", 10_000, "tokens from a server at each turn")
 	f.IntVar(&o.clients, "clients", 100_000, "how many registered clients are many")

@@ -26,6 +26,7 @@ type server struct {
 	after   float64       // MB, after all of it
 	peak    float64       // MB
 	given   int           // tokens
+	busy    time.Duration // while it gave them
 }
 
 // issuerLabel stands before the issuer in what a server prints once it is ready.
@@ -116,12 +117,12 @@ func (s *server) stop() error {
 
 // wardkey is the command of a wardkey as it is shipped. Its log, which each request writes to, is
 // thrown away.
-func (b *bench) wardkey(ctx context.Context, dir, store string) *exec.Cmd {
+func (b *bench) wardkey(ctx context.Context, binary, dir, store string) *exec.Cmd {
 	args := []string{"serve", "--listen", "127.0.0.1:0", "--data-dir", dir, "--bootstrap-file", bootstrapFile(dir)}
 	if store != "" {
 		args = append(args, "--database", store)
 	}
-	c := exec.CommandContext(ctx, b.binary, args...)
+	c := exec.CommandContext(ctx, binary, args...)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "WARDKEY_") {
 			c.Env = append(c.Env, variable)
