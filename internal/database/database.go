@@ -37,7 +37,8 @@ type DB struct {
 	dialect migrations.Dialect
 	lock    *flock.Flock // holds the SQLite file for this process
 
-	prepared sync.Map // of *sql.Stmt by its text: what QueryPrepared has seen
+	prepared sync.Map      // of *sql.Stmt by its text: what QueryPrepared has seen
+	turn     chan struct{} // held by the one transaction of those that are tried again and again
 }
 
 // Open opens the database that url names: "sqlite:PATH" or "postgres://…". It does not connect
@@ -91,7 +92,7 @@ func openSQLite(path string) (*DB, error) {
 	}
 	read.SetMaxOpenConns(SQLiteReaders)
 	read.SetMaxIdleConns(SQLiteReaders)
-	return &DB{read: read, write: write, dialect: migrations.SQLite, lock: lock}, nil
+	return &DB{read: read, write: write, dialect: migrations.SQLite, lock: lock, turn: make(chan struct{}, 1)}, nil
 }
 
 func openPostgres(url string) (*DB, error) {
@@ -103,7 +104,7 @@ func openPostgres(url string) (*DB, error) {
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(16)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return &DB{read: pool, write: pool, dialect: migrations.Postgres}, nil
+	return &DB{read: pool, write: pool, dialect: migrations.Postgres, turn: make(chan struct{}, 1)}, nil
 }
 
 // Migrate brings the schema up to date. It is safe from many servers at once.
@@ -181,7 +182,10 @@ func (db *DB) Exec(ctx context.Context, query string, args ...any) (int64, error
 }
 
 // attempts is how often a transaction is tried that others' transactions got in the way of.
-const attempts = 10
+const attempts = 20
+
+// patient is after how many of them it waits for the others of this process that are as unlucky.
+const patient = 3
 
 // Transact runs fn in one serializable transaction: all of it happens, or nothing does. Inside
 // another Transact it is part of that one. fn may run more than once, when a transaction of
@@ -194,6 +198,14 @@ func (db *DB) Transact(ctx context.Context, fn func(ctx context.Context) error) 
 		err := db.transactOnce(ctx, fn)
 		if err == nil || !isSerialization(err) || attempt == attempts {
 			return unavailable(err)
+		}
+		if attempt == patient {
+			select {
+			case db.turn <- struct{}{}:
+				defer func() { <-db.turn }()
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 		pause := time.Duration(rand.Int64N(int64(5*time.Millisecond) << min(attempt, 6)))
 		select {
