@@ -79,6 +79,19 @@ func TestHeaders(t *testing.T) {
 	})
 }
 
+// Who signs in is led on by 303: with 307 the password would be sent on.
+func TestSignInLeadsOn(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		answer, err := client.PostForm(s.url+"/admin/sign-in", url.Values{"email": {s.email}, "password": {s.password}})
+		must(t, err)
+		must(t, answer.Body.Close())
+		if answer.StatusCode != http.StatusSeeOther || !strings.HasPrefix(answer.Header.Get("Location"), "/admin/") {
+			t.Errorf("POST /admin/sign-in = %s to %q; want 303 to a page", answer.Status, answer.Header.Get("Location"))
+		}
+	})
+}
+
 // Scripts cannot read the cookie, other sites' forms do not send it, and it is a new one for
 // whoever signs in.
 func TestCookie(t *testing.T) {

@@ -156,6 +156,8 @@ func claims(t *testing.T, raw string) (c struct {
 	IssuedAt  int64  `json:"iat"`
 	ExpiresAt int64  `json:"exp"`
 	Scope     string `json:"scope"`
+
+	Audience json.RawMessage `json:"aud"`
 },
 ) {
 	t.Helper()
