@@ -21,6 +21,7 @@ import (
 	"github.com/wardkey/wardkey/internal/alerts"
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/people"
+	"github.com/wardkey/wardkey/internal/reports"
 	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/sections"
 	"github.com/wardkey/wardkey/tokens"
@@ -105,7 +106,10 @@ func asProblem(err error) *problem {
 		return broken(sections.Invalid{{Field: rule.Field, Detail: rule.Detail}})
 	}
 	if wait, ok := errors.AsType[people.TooSoon](err); ok {
-		return tooSoon(wait.RetryAfter)
+		return tooSoon(wait.RetryAfter, "too many tries to sign in; try again")
+	}
+	if wait, ok := errors.AsType[reports.TooSoon](err); ok {
+		return tooSoon(wait.RetryAfter, "too many reports of this resource server; send it again, as it is,")
 	}
 	switch {
 	case errors.Is(err, people.ErrEmailTaken):
@@ -113,7 +117,7 @@ func asProblem(err error) *problem {
 	case errors.Is(err, people.ErrLastOwner):
 		return &problem{kind: lastOwner, detail: "the last owner must stay one; make somebody else an owner first"}
 	case errors.Is(err, people.ErrBusy):
-		return tooSoon(5 * time.Second)
+		return tooSoon(5*time.Second, "too many tries to sign in; try again")
 	case errors.Is(err, sections.ErrNotFound), errors.Is(err, clients.ErrNotFound), errors.Is(err, people.ErrNotFound),
 		errors.Is(err, clients.ErrSecretNotFound), errors.Is(err, tokens.ErrKeyNotFound), errors.Is(err, alerts.ErrNotFound):
 		return &problem{kind: notFound, detail: "there is no such thing, or no more"}
@@ -131,13 +135,15 @@ func asProblem(err error) *problem {
 	return &problem{kind: internal, cause: err}
 }
 
-// tooSoon tells whoever tries passwords to wait, whether any of them was right or not.
-func tooSoon(wait time.Duration) *problem {
+// tooSoon tells somebody to wait. Whoever tries passwords hears the same, whether any of them was
+// right or not.
+func tooSoon(wait time.Duration, detail string) *problem {
 	seconds := strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
-	return &problem{
-		kind: tooMany, header: http.Header{"Retry-After": {seconds}},
-		detail: "too many tries to sign in; try again in " + seconds + " seconds",
+	in := " in " + seconds + " seconds"
+	if seconds == "1" {
+		in = " in a second"
 	}
+	return &problem{kind: tooMany, header: http.Header{"Retry-After": {seconds}}, detail: detail + in}
 }
 
 // broken tells of each broken rule with the member that breaks it.

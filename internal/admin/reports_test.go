@@ -106,6 +106,21 @@ func TestReportsRefused(t *testing.T) {
 	})
 }
 
+// A resource server that sends report after report is told to wait, and others are not.
+func TestReportsTooMany(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		flood := w.client("flood", "introspect")
+		for range 200 { // an hour ahead, so that it does not matter how long this takes
+			_, _ = w.Reports.Add(t.Context(), flood, reports.Report{}, time.Now().Add(time.Hour))
+		}
+		a := w.report(w.token(flood, "wardkey:introspect"), reported("1")).isProblem(429, "too-many")
+		if wait := a.header.Get("Retry-After"); wait != "1" {
+			t.Errorf("Retry-After: %s, want 1", wait)
+		}
+		w.report(w.resourceServer("other", api), reported("1")).is(200)
+	})
+}
+
 // The outcomes that are taken are those that package verify has.
 func TestOutcomesOfReports(t *testing.T) {
 	want := append(slices.DeleteFunc(verify.Results(), func(r string) bool { return r == "accepted" }), reports.Allowed, reports.Held)

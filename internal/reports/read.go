@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/bits"
@@ -22,7 +23,7 @@ const (
 type Endpoint struct {
 	Audience, Endpoint string           // an empty endpoint is all that are not told apart
 	Outcomes           map[string]int64 // requests
-	Lacked             []string         // scope values for want of which requests were refused
+	Lacked             []string         // scope values for want of which requests were refused, at most so many
 	Sampled            bool             // the numbers were reckoned from samples
 }
 
@@ -37,8 +38,12 @@ func (e *Endpoint) Requests() (n int64) {
 // Refused are those that were not allowed.
 func (e *Endpoint) Refused() int64 { return e.Requests() - e.Outcomes[Allowed] }
 
-// maxLines is how many kinds of requests are read for an answer.
-const maxLines = 10_000
+// Bounds of an answer, whatever was reported: how many kinds of requests are read, those with the
+// most requests first, and of how many scope values an endpoint says that they were lacking.
+const (
+	maxLines  = 10_000
+	maxLacked = 16
+)
 
 // insufficientScope is the outcome with which a scope is what was lacking.
 const insufficientScope = "insufficient_scope"
@@ -54,23 +59,27 @@ func (s *Store) Endpoints(ctx context.Context, clientID string, since, now time.
 	}
 	rows, err := s.DB.Query(ctx, `SELECT audience, endpoint, scope, outcome, CAST(sum(requests) AS BIGINT), CAST(sum(sampled) AS BIGINT)
 		FROM `+from.name+` WHERE client_id = $1 AND `+from.period+` >= $2
-		GROUP BY audience, endpoint, scope, outcome ORDER BY audience, endpoint, scope, outcome LIMIT $3`, clientID, period, maxLines)
+		GROUP BY audience, endpoint, scope, outcome ORDER BY sum(requests) DESC, audience, endpoint, scope, outcome LIMIT $3`, clientID, period, maxLines)
 	if err != nil {
 		return nil, begun, fmt.Errorf("read where client %s was seen: %w", clientID, err)
 	}
 	defer rows.Close()
+	places := map[[2]string]int{}
 	for rows.Next() {
 		var audience, endpoint, scope, outcome string
 		var n count
 		if err := rows.Scan(&audience, &endpoint, &scope, &outcome, &n.requests, &n.sampled); err != nil {
 			return nil, begun, fmt.Errorf("read where client %s was seen: %w", clientID, err)
 		}
-		if last := len(all) - 1; last < 0 || all[last].Audience != audience || all[last].Endpoint != endpoint {
+		place, known := places[[2]string{audience, endpoint}]
+		if !known {
+			place = len(all)
+			places[[2]string{audience, endpoint}] = place
 			all = append(all, Endpoint{Audience: audience, Endpoint: endpoint, Outcomes: map[string]int64{}})
 		}
-		all[len(all)-1].add(scope, outcome, n)
+		all[place].add(scope, outcome, n)
 	}
-	slices.SortStableFunc(all, func(a, b Endpoint) int { return int(min(max(b.Requests()-a.Requests(), -1), 1)) })
+	slices.SortFunc(all, compareEndpoints)
 	return all, begun, rows.Err()
 }
 
@@ -81,10 +90,15 @@ func (e *Endpoint) add(scope, outcome string, n count) {
 		return
 	}
 	for _, value := range strings.Fields(scope) {
-		if !slices.Contains(e.Lacked, value) {
+		if len(e.Lacked) < maxLacked && !slices.Contains(e.Lacked, value) {
 			e.Lacked = append(e.Lacked, value)
 		}
 	}
+}
+
+// compareEndpoints puts the busiest first.
+func compareEndpoints(a, b Endpoint) int {
+	return cmp.Or(cmp.Compare(b.Requests(), a.Requests()), strings.Compare(a.Audience, b.Audience), strings.Compare(a.Endpoint, b.Endpoint))
 }
 
 // LastUsed returns the day on which each scope value of a client was last seen used, of those that

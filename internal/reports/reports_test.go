@@ -226,6 +226,32 @@ func TestEndpointsAreBounded(t *testing.T) {
 		if i := slices.IndexFunc(all, func(e Endpoint) bool { return e.Endpoint == "GET /0" }); i < 0 || all[i].Requests() != 6 {
 			t.Errorf("one that was there has not 6 requests: %v", i)
 		}
+		// Another API has room of its own.
+		r := w.minute(noon.Add(reports*time.Minute), w.seen("GET /files", "", Allowed, 2))
+		r.Audience = files
+		_, err = w.Add(t.Context(), w.allRS, r, r.Until)
+		w.must(err)
+		all, _, err = w.Endpoints(t.Context(), w.crm.ID, noon.AddDate(0, 0, -7), noon.Add(time.Hour))
+		w.must(err)
+		if i := slices.IndexFunc(all, func(e Endpoint) bool { return e.Audience == files }); i < 0 || all[i].Endpoint != "GET /files" {
+			t.Errorf("where one API takes all its room, of the other there is %v of %d", i, len(all))
+		}
+	})
+}
+
+// Scope values that a resource server makes up are no answer of any length.
+func TestLackedIsBounded(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		r := w.minute(noon)
+		for i := range MaxRows {
+			r.Rows = append(r.Rows, w.seen("GET /", fmt.Sprintf("crm-id:a%d email:b%d", i, i), "insufficient_scope", 1))
+		}
+		w.add(r)
+		all, _, err := w.Endpoints(t.Context(), w.crm.ID, noon.AddDate(0, 0, -7), noon.Add(time.Hour))
+		w.must(err)
+		if len(all) != 1 || all[0].Requests() != MaxRows || len(all[0].Lacked) != maxLacked {
+			t.Errorf("%d endpoints, the first with %d requests that lacked %d values; want 1, %d, %d", len(all), all[0].Requests(), len(all[0].Lacked), MaxRows, maxLacked)
+		}
 	})
 }
 
@@ -444,4 +470,54 @@ func TestAddAtOnce(t *testing.T) {
 			t.Errorf("%d endpoints with %d requests, want %d with %d", len(all), sum, senders+1, 11*senders*each)
 		}
 	})
+}
+
+// A resource server that floods us is told to wait, others are not, and nothing of what it was
+// refused counts.
+func TestPace(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		send := func(by *clients.Client, r Report, now time.Time) string {
+			t.Helper()
+			_, err := w.Add(t.Context(), by, r, now)
+			if wait, ok := errors.AsType[TooSoon](err); ok {
+				return "wait " + wait.RetryAfter.String()
+			}
+			w.must(err)
+			return "taken"
+		}
+		expect := func(what, got, want string) {
+			t.Helper()
+			if got != want {
+				t.Errorf("%s: %s, want %s", what, got, want)
+			}
+		}
+		last := w.minute(noon, w.seen("GET /", "", Allowed, 1))
+		for range atOnce {
+			expect("at once", send(w.apiRS, last, noon), "taken")
+		}
+		last.ID = "the-last-of-them-all"
+		expect("one more", send(w.apiRS, last, noon), "wait 1s")
+		expect("of another", send(w.allRS, last, noon), "taken")
+		expect("when the clock was set back", send(w.apiRS, last, noon.Add(-time.Minute)), "wait 1s")
+		for range perSecond {
+			expect("a second later", send(w.apiRS, last, noon.Add(time.Second)), "taken")
+		}
+		expect("one more", send(w.apiRS, last, noon.Add(time.Second)), "wait 1s")
+		if got, want := w.endpoints(w.crm.ID, noon.Add(-time.Hour), noon), "GET / 0/3"; got != want {
+			t.Errorf("seen are %s; want %s, each report once", got, want)
+		}
+	})
+}
+
+// What is remembered of who reports is bounded by those who do it now.
+func TestPaceForgets(t *testing.T) {
+	var p pace
+	for i := range 10 * maxAllowances {
+		if err := p.take(fmt.Sprint("server ", i), noon.Add(time.Duration(i)*time.Second)); err != nil {
+			t.Fatalf("the first report of server %d: %v", i, err)
+		}
+	}
+	if len(p.allowed) > maxAllowances {
+		t.Errorf("%d are remembered, want %d at most", len(p.allowed), maxAllowances)
+	}
 }

@@ -27,9 +27,12 @@ type clientFinder interface {
 type Store struct {
 	DB      *database.DB
 	Clients clientFinder
+
+	pace pace
 }
 
-// maxKinds is how many kinds of requests of a client are told apart in a day.
+// maxKinds is how many kinds of requests of a client are told apart in a day at one audience: an API
+// whose reports are all noise takes no room from others.
 const maxKinds = 300
 
 const (
@@ -50,8 +53,11 @@ type Receipt struct {
 
 // Add counts a report of the resource server that is the given client, unless it was counted
 // before. What a report says of a client matters only as far as that could be: its scopes are those
-// that the client holds, and its endpoints are so many.
+// that the client holds, and its endpoints are so many. Of who sends too many reports, it is [TooSoon].
 func (s *Store) Add(ctx context.Context, by *clients.Client, r Report, now time.Time) (Receipt, error) {
+	if err := s.pace.take(by.ID, now); err != nil {
+		return Receipt{}, err
+	}
 	if err := r.Check(now); err != nil {
 		return Receipt{}, err
 	}
@@ -191,7 +197,7 @@ func covering(held sections.Held, catalog *sections.Catalog, values []string) (b
 func (s *Store) write(ctx context.Context, b batch) error {
 	// A report is counted where it ends: it is short, or nothing much happened in it.
 	end := b.report.Until.Add(-time.Second)
-	kinds, err := s.bounded(ctx, b.kinds, dayOf(end))
+	kinds, err := s.bounded(ctx, b.kinds, b.report.Audience, dayOf(end))
 	if err != nil {
 		return err
 	}
@@ -207,8 +213,9 @@ func (s *Store) write(ctx context.Context, b batch) error {
 	return s.cover(ctx, b.report)
 }
 
-// bounded gives up telling requests of a client apart that has too many kinds of them in the day.
-func (s *Store) bounded(ctx context.Context, kinds map[kind]count, day int64) (map[kind]count, error) {
+// bounded gives up telling requests of a client apart that has too many kinds of them in the day, at
+// the audience that all the kinds are of.
+func (s *Store) bounded(ctx context.Context, kinds map[kind]count, audience string, day int64) (map[kind]count, error) {
 	byClient := map[string]int{}
 	for k := range kinds {
 		byClient[k.clientID]++
@@ -218,13 +225,14 @@ func (s *Store) bounded(ctx context.Context, kinds map[kind]count, day int64) (m
 	stored := map[kind]bool{}
 	for id, fresh := range byClient {
 		var there int
-		if err := s.DB.QueryRow(ctx, `SELECT count(*) FROM report_days WHERE client_id = $1 AND day = $2`, id, day).Scan(&there); err != nil {
+		err := s.DB.QueryRow(ctx, `SELECT count(*) FROM report_days WHERE client_id = $1 AND day = $2 AND audience = $3`, id, day, audience).Scan(&there)
+		if err != nil {
 			return nil, err
 		}
 		if room[id] = maxKinds - there; fresh <= room[id] {
 			continue
 		}
-		if err := s.readKinds(ctx, stored, id, day); err != nil {
+		if err := s.readKinds(ctx, stored, id, audience, day); err != nil {
 			return nil, err
 		}
 	}
@@ -240,16 +248,16 @@ func (s *Store) bounded(ctx context.Context, kinds map[kind]count, day int64) (m
 	return bounded, nil
 }
 
-// readKinds adds to those known the kinds that a client has in a day.
-func (s *Store) readKinds(ctx context.Context, known map[kind]bool, clientID string, day int64) error {
-	rows, err := s.DB.Query(ctx, `SELECT audience, endpoint, scope, outcome FROM report_days WHERE client_id = $1 AND day = $2`, clientID, day)
+// readKinds adds to those known the kinds that a client has in a day at an audience.
+func (s *Store) readKinds(ctx context.Context, known map[kind]bool, clientID, audience string, day int64) error {
+	rows, err := s.DB.Query(ctx, `SELECT endpoint, scope, outcome FROM report_days WHERE client_id = $1 AND day = $2 AND audience = $3`, clientID, day, audience)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		k := kind{clientID: clientID}
-		if err := rows.Scan(&k.audience, &k.endpoint, &k.scope, &k.outcome); err != nil {
+		k := kind{clientID: clientID, audience: audience}
+		if err := rows.Scan(&k.endpoint, &k.scope, &k.outcome); err != nil {
 			return err
 		}
 		known[k] = true

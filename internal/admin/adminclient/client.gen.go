@@ -696,7 +696,7 @@ type ClientEndpoint struct {
 	// Estimated The numbers were reckoned from samples.
 	Estimated bool `json:"estimated"`
 
-	// Lacked Scope values for want of which requests were refused.
+	// Lacked Scope values for want of which requests were refused; 16 at most.
 	Lacked []string `json:"lacked"`
 
 	// Outcomes Requests by what became of them.
@@ -1023,7 +1023,7 @@ type Refusal struct {
 	// At With `error_id`: when that request was made.
 	At *time.Time `json:"at,omitempty"`
 
-	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_expired, scope_not_held, scope_malformed, audience_unknown, rate_limited, malformed and others.
+	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_suspended, client_expired, scope_not_held, scope_malformed, audience_unknown, rate_limited, malformed and others.
 	Cause string `json:"cause"`
 
 	// ClientID Null if no client has or had the id that was sent.
@@ -1376,7 +1376,7 @@ type UsageReportRow struct {
 	// ClientID Empty if it is not known whose token it was.
 	ClientID string `json:"client_id"`
 
-	// Endpoint Method and pattern of the route, without ids: `GET /profiles/{id}`. A client has 300 kinds of requests a day; those beyond count without it.
+	// Endpoint Method and pattern of the route, without ids: `GET /profiles/{id}`. A client has 300 kinds of requests a day at each audience; those beyond count without it.
 	Endpoint string `json:"endpoint"`
 
 	// Outcome What became of them. `held` is no request: the program asked whether the token holds the scopes, and it does.
@@ -2944,6 +2944,9 @@ type ClientInterface interface {
 	// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
 	// report is about may have been anything, so nothing is called unused.
 	//
+	// Each server takes 100 reports of a client at once and 5 a second in the long run; beyond, it is 429
+	// with `Retry-After`, and nothing of the report is counted.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
@@ -2958,6 +2961,9 @@ type ClientInterface interface {
 	// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
 	// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
 	// report is about may have been anything, so nothing is called unused.
+	//
+	// Each server takes 100 reports of a client at once and 5 a second in the long run; beyond, it is 429
+	// with `Retry-After`, and nothing of the report is counted.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4614,6 +4620,9 @@ func (c *API) ReadAccountUsage(ctx context.Context, params *ReadAccountUsagePara
 // there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
 // report is about may have been anything, so nothing is called unused.
 //
+// Each server takes 100 reports of a client at once and 5 a second in the long run; beyond, it is 429
+// with `Retry-After`, and nothing of the report is counted.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /usage/reports (the `ReportUsage` operationId).
@@ -4638,6 +4647,9 @@ func (c *API) ReportUsageWithBody(ctx context.Context, contentType string, body 
 // A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
 // there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
 // report is about may have been anything, so nothing is called unused.
+//
+// Each server takes 100 reports of a client at once and 5 a second in the long run; beyond, it is 429
+// with `Retry-After`, and nothing of the report is counted.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -10391,6 +10403,9 @@ type ClientWithResponsesInterface interface {
 	// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
 	// report is about may have been anything, so nothing is called unused.
 	//
+	// Each server takes 100 reports of a client at once and 5 a second in the long run; beyond, it is 429
+	// with `Retry-After`, and nothing of the report is counted.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
@@ -10405,6 +10420,9 @@ type ClientWithResponsesInterface interface {
 	// A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
 	// there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
 	// report is about may have been anything, so nothing is called unused.
+	//
+	// Each server takes 100 reports of a client at once and 5 a second in the long run; beyond, it is 429
+	// with `Retry-After`, and nothing of the report is counted.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -15568,6 +15586,9 @@ func (c *ClientWithResponses) ReadAccountUsageWithResponse(ctx context.Context, 
 // there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
 // report is about may have been anything, so nothing is called unused.
 //
+// Each server takes 100 reports of a client at once and 5 a second in the long run; beyond, it is 429
+// with `Retry-After`, and nothing of the report is counted.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /usage/reports (the `ReportUsage` operationId).
@@ -15588,6 +15609,9 @@ func (c *ClientWithResponses) ReportUsageWithBodyWithResponse(ctx context.Contex
 // A report is counted once for each `id`, so it may be sent again, as it was, until it is answered;
 // there is no Idempotency-Key. One that says that there were no requests is worth sending: what no
 // report is about may have been anything, so nothing is called unused.
+//
+// Each server takes 100 reports of a client at once and 5 a second in the long run; beyond, it is 429
+// with `Retry-After`, and nothing of the report is counted.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

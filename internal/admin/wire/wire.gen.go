@@ -703,7 +703,7 @@ type ClientEndpoint struct {
 	// Estimated The numbers were reckoned from samples.
 	Estimated bool `json:"estimated"`
 
-	// Lacked Scope values for want of which requests were refused.
+	// Lacked Scope values for want of which requests were refused; 16 at most.
 	Lacked []string `json:"lacked"`
 
 	// Outcomes Requests by what became of them.
@@ -1058,7 +1058,7 @@ type Refusal struct {
 	// At With `error_id`: when that request was made.
 	At *time.Time `json:"at,omitempty"`
 
-	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_expired, scope_not_held, scope_malformed, audience_unknown, rate_limited, malformed and others.
+	// Cause For programs: unknown_client, client_deleted, wrong_secret, secret_ended, client_disabled, client_suspended, client_expired, scope_not_held, scope_malformed, audience_unknown, rate_limited, malformed and others.
 	Cause string `json:"cause"`
 
 	// ClientID Null if no client has or had the id that was sent.
@@ -1415,7 +1415,7 @@ type UsageReportRow struct {
 	// ClientID Empty if it is not known whose token it was.
 	ClientID string `json:"client_id"`
 
-	// Endpoint Method and pattern of the route, without ids: `GET /profiles/{id}`. A client has 300 kinds of requests a day; those beyond count without it.
+	// Endpoint Method and pattern of the route, without ids: `GET /profiles/{id}`. A client has 300 kinds of requests a day at each audience; those beyond count without it.
 	Endpoint string `json:"endpoint"`
 
 	// Outcome What became of them. `held` is no request: the program asked whether the token holds the scopes, and it does.
