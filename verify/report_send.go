@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,6 +19,8 @@ const (
 	reportInterval = time.Minute
 	farewell       = 5 * time.Second // how long Close waits for the last reports
 	longestReport  = 23 * time.Hour  // a day is what the issuer takes
+
+	longestWait = time.Hour // that the issuer may ask for with Retry-After
 
 	maxRowsSent   = 200
 	maxBytesSent  = 48 << 10
@@ -92,8 +95,9 @@ func (r *reports) begin() {
 // nothing was missed.
 func (r *reports) run(ctx context.Context) {
 	sealed := time.Now()
+	var asked time.Duration // for which the issuer asks to be left alone
 	for failures := 0; ; {
-		sleep(ctx, delay(reportInterval, failures))
+		sleep(ctx, max(delay(reportInterval, failures), asked))
 		if ctx.Err() != nil {
 			return
 		}
@@ -101,7 +105,9 @@ func (r *reports) run(ctx context.Context) {
 			r.seal(now)
 			sealed = now
 		}
-		failures = r.tell(ctx, failures, r.send(ctx))
+		err := r.send(ctx)
+		asked = waitAsked(err)
+		failures = r.tell(ctx, failures, err)
 	}
 }
 
@@ -211,18 +217,34 @@ func (r *reports) post(ctx context.Context, body []byte) error {
 	}
 	q.Header.Set("Authorization", "Bearer "+token)
 	q.Header.Set("Content-Type", "application/json")
-	status, answer, err := r.exchange(q)
+	a, err := r.exchange(q)
 	switch {
 	case err != nil:
 		return err
-	case status == http.StatusOK:
+	case a.status == http.StatusOK:
 		return nil
-	case status == http.StatusUnauthorized:
+	case a.status == http.StatusUnauthorized:
 		r.access = accessToken{} // it may have been revoked; the next try gets another
-	case status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout:
-		return fmt.Errorf("%w: status %d: %s", errRefused, status, detail(answer))
+	case a.status >= 400 && a.status < 500 && a.status != http.StatusTooManyRequests && a.status != http.StatusRequestTimeout:
+		return fmt.Errorf("%w: status %d: %s", errRefused, a.status, detail(a.body))
 	}
-	return fmt.Errorf("send a report: status %d", status)
+	return fmt.Errorf("send a report: %w", a.unwilling())
+}
+
+// unwilling means that the issuer may do another time what it did not do now.
+type unwilling struct {
+	status int
+	wait   time.Duration // that it asks for
+}
+
+func (u *unwilling) Error() string { return fmt.Sprintf("status %d", u.status) }
+
+// waitAsked is how long the issuer asks to be left alone, if that is what err says.
+func waitAsked(err error) time.Duration {
+	if u, ok := errors.AsType[*unwilling](err); ok {
+		return u.wait
+	}
+	return 0
 }
 
 // detail is what the issuer says of what it refuses (RFC 9457).
@@ -234,15 +256,25 @@ func detail(answer []byte) string {
 	return problem.Detail
 }
 
-// exchange sends a request and reads the answer.
-func (r *reports) exchange(q *http.Request) (status int, body []byte, err error) {
+// unwilling is an answer as an error, with the wait that it asks for (RFC 9110 §10.2.3) in seconds;
+// our issuer names no dates.
+func (a *answer) unwilling() error {
+	seconds, err := strconv.ParseUint(a.header.Get("Retry-After"), 10, 31)
+	if err != nil {
+		seconds = 0 // it asks for nothing
+	}
+	return &unwilling{a.status, min(time.Duration(seconds)*time.Second, longestWait)}
+}
+
+// exchange sends a request and reads the answer, whatever it is.
+func (r *reports) exchange(q *http.Request) (*answer, error) {
 	response, err := r.source.client.Do(q)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
-	body, err = io.ReadAll(io.LimitReader(response.Body, maxDocument))
-	return response.StatusCode, body, err
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument))
+	return &answer{response.StatusCode, response.Header, body}, err
 }
 
 // An accessToken is one of our own, for the issuer's API.
@@ -268,21 +300,21 @@ func (r *reports) token(ctx context.Context) (string, error) {
 	}
 	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.authorize(q)
-	status, body, err := r.exchange(q)
+	a, err := r.exchange(q)
 	if err != nil {
 		return "", err
 	}
-	var answer struct {
+	var given struct {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int64  `json:"expires_in"`
 		Description string `json:"error_description"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || status != http.StatusOK || answer.AccessToken == "" {
-		return "", fmt.Errorf("get a token to send reports with: status %d: %s", status, answer.Description)
+	if err := json.Unmarshal(a.body, &given); err != nil || a.status != http.StatusOK || given.AccessToken == "" {
+		return "", fmt.Errorf("get a token to send reports with: %w: %s", a.unwilling(), given.Description)
 	}
-	life := time.Duration(min(max(answer.ExpiresIn, 0), 86400)) * time.Second
-	r.access = accessToken{answer.AccessToken, now.Add(life * 4 / 5)}
-	return answer.AccessToken, nil
+	life := time.Duration(min(max(given.ExpiresIn, 0), 86400)) * time.Second
+	r.access = accessToken{given.AccessToken, now.Add(life * 4 / 5)}
+	return given.AccessToken, nil
 }
 
 // close stops and sends what is left.
@@ -304,7 +336,19 @@ func (r *reports) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	r.seal(time.Now())
-	if err := r.send(ctx); err != nil {
+	if err := r.sendInTime(ctx); err != nil {
 		r.log.Warn("verify: the last reports were not sent", "error", err)
+	}
+}
+
+// sendInTime sends what waits, and waits if the issuer asks for it and there is time.
+func (r *reports) sendInTime(ctx context.Context) error {
+	for {
+		err := r.send(ctx)
+		wait := waitAsked(err)
+		if end, _ := ctx.Deadline(); wait == 0 || time.Until(end) < wait {
+			return err
+		}
+		sleep(ctx, wait)
 	}
 }

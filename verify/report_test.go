@@ -41,8 +41,10 @@ type desk struct {
 	issuer  *issuer
 	reports []sent
 	tokens  int
-	answer  int  // the status; 0 is 200
-	lost    bool // reports arrive, answers do not
+	answer  int         // the status; 0 is 200
+	wait    string      // Retry-After, with that status
+	tries   []time.Time // of reports
+	lost    bool        // reports arrive, answers do not
 }
 
 // reported runs a test in which time is faked, with an issuer that takes reports.
@@ -69,7 +71,9 @@ func (d *desk) issue(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *desk) take(w http.ResponseWriter, r *http.Request) {
+	d.tries = append(d.tries, time.Now())
 	if d.answer != 0 {
+		w.Header().Set("Retry-After", d.wait)
 		w.WriteHeader(d.answer)
 		return
 	}
@@ -240,6 +244,50 @@ func TestReportsRetried(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReportsWait holds that a report is sent again when the issuer asks for it, and no sooner; that
+// Close waits, too, if there is time; and that an issuer that asks for nonsense is asked again.
+func TestReportsWait(t *testing.T) {
+	for _, tt := range []struct {
+		wait           string
+		atLeast, under time.Duration // until the next try
+	}{
+		{"1", time.Second, 2 * time.Second},
+		{"600", 10 * time.Minute, 11 * time.Minute},
+		{"86400", time.Hour, 61 * time.Minute},
+		{"", 0, 2 * time.Second},
+		{"-5", 0, 2 * time.Second},
+		{"99999999999", 0, 2 * time.Second},
+		{"Fri, 31 Dec 2999 23:59:59 GMT", 0, 2 * time.Second},
+	} {
+		t.Run(tt.wait, func(t *testing.T) {
+			reported(t, func(t *testing.T, i *issuer, key signer, d *desk) {
+				v := i.verifier(t, reporting(), verify.WithoutStatusLists())
+				i.set(func() { d.answer, d.wait = 429, tt.wait })
+				visit(api(v), "GET", "/profiles/1", key.token(nil))
+				time.Sleep(61 * time.Second)
+				i.set(func() { d.answer = 0 })
+				time.Sleep(tt.under + time.Second)
+				v.Close()
+				if wait := d.tries[1].Sub(d.tries[0]); wait < tt.atLeast || wait > tt.under {
+					t.Errorf("asked to wait for %q, it waited for %v; want %v to %v", tt.wait, wait, tt.atLeast, tt.under)
+				}
+				d.expect(t, map[string]int64{"billing|GET /profiles/{id}|email:read|allowed": 1})
+			})
+		})
+	}
+	reported(t, func(t *testing.T, i *issuer, key signer, d *desk) {
+		v := i.verifier(t, reporting(), verify.WithoutStatusLists())
+		visit(api(v), "GET", "/profiles/1", key.token(nil))
+		i.set(func() { d.answer, d.wait = 429, "2" })
+		go func() {
+			time.Sleep(time.Second)
+			i.set(func() { d.answer = 0 })
+		}()
+		v.Close()
+		d.expect(t, map[string]int64{"billing|GET /profiles/{id}|email:read|allowed": 1})
+	})
 }
 
 // TestReportsRefused holds that what the issuer will never take is given up, and told as dropped.
