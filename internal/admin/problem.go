@@ -228,6 +228,9 @@ func badParameter(w http.ResponseWriter, r *http.Request, err error) {
 		name = e.ParamName
 	}
 	detail := "the parameter " + name + " cannot be read"
+	if e, ok := errors.AsType[*wire.RequiredParamError](err); ok {
+		detail = "the parameter " + e.ParamName + " is missing"
+	}
 	switch name {
 	case "dry_run":
 		detail += "; it is true or false"

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"net/http"
 	"slices"
@@ -164,10 +163,7 @@ func (a usageAnswer) hours() []wire.UsageHour {
 
 // writeCSV writes a row for each item, with the columns that were asked for.
 func (a usageAnswer) writeCSV(w http.ResponseWriter) error {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
-	w.WriteHeader(http.StatusOK)
-	out := csv.NewWriter(w)
-	out.UseCRLF = true // RFC 4180 §2
+	out := beginCSV(w)
 	grouped := func(outcome, audience, block string) (columns []string) {
 		for _, by := range usage.Dimensions {
 			if slices.Contains(a.query.By, by) {
@@ -178,7 +174,7 @@ func (a usageAnswer) writeCSV(w http.ResponseWriter) error {
 	}
 	_ = out.Write(slices.Concat([]string{"at"}, grouped("outcome", "audience", "block"), []string{"granted", "refused"}))
 	for _, r := range a.rows {
-		_ = out.Write(slices.Concat([]string{r.At.Format(time.RFC3339)}, grouped(r.Outcome, r.Audience, r.Block),
+		_ = out.Write(slices.Concat([]string{r.At.Format(time.RFC3339)}, grouped(cell(r.Outcome), cell(r.Audience), cell(r.Block)),
 			[]string{strconv.FormatInt(r.Granted, 10), strconv.FormatInt(r.Refused, 10)}))
 	}
 	out.Flush() // a reader that went away needs no answer

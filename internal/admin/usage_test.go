@@ -143,6 +143,98 @@ func TestUsageAsCSV(t *testing.T) {
 	})
 }
 
+// What was used is added up by whatever is asked for, the most first, of all and of those alone that
+// are wanted.
+func TestUsageTotals(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.setUp()
+		named := func(name string) string {
+			return w.register(strings.Replace(newClient, `"name":"n"`, fmt.Sprintf(`"name":%q`, name), 1)).ID
+		}
+		crm, shop, gone := named("CRM"), named("=HYPERLINK(\"x\")"), named("Gone")
+		for range 3 {
+			w.counted(crm, usage.Granted, "192.0.2.1", 0)
+			w.counted(shop, "wrong_secret", "198.51.100.1", time.Hour)
+		}
+		w.counted(crm, usage.Granted, "192.0.2.1", time.Hour)
+		w.counted(shop, "scope_not_held", "198.51.100.1", 0)
+		w.counted(shop, usage.Granted, "198.51.100.1", 0)
+		w.counted(gone, usage.Granted, "192.0.2.1", 30*time.Hour)
+		w.counted("", "unknown_client", "192.0.2.1", 0)
+		w.counted("unheard-of", usage.Granted, "192.0.2.1", 100*24*time.Hour)
+		w.do("DELETE", "/clients/"+gone, "").is(204)
+		for _, tt := range []struct{ query, want, csv string }{
+			{"by=outcome", "granted 6 0, wrong_secret 0 3, scope_not_held 0 1, unknown_client 0 1", "outcome,granted,refused\r\ngranted,6,0\r\nwrong_secret,0,3\r\nscope_not_held,0,1\r\nunknown_client,0,1\r\n"},
+			{"by=outcome&sort=refused&limit=2", "wrong_secret 0 3, scope_not_held 0 1", "outcome,granted,refused\r\nwrong_secret,0,3\r\nscope_not_held,0,1\r\n"},
+			{"by=audience", "https://api.example 6 5", "audience,granted,refused\r\nhttps://api.example,6,5\r\n"},
+			{"by=block", "192.0.2.0/24 5 1, 198.51.100.0/24 1 4", "block,granted,refused\r\n192.0.2.0/24,5,1\r\n198.51.100.0/24,1,4\r\n"},
+			{
+				"by=client&sort=requests", shop + ` =HYPERLINK("x") 1 4, ` + crm + " CRM 4 0,  0 1, " + gone + " Gone (deleted) 1 0",
+				"client_id,client_name,granted,refused\r\n" + shop + `,"'=HYPERLINK(""x"")",1,4` + "\r\n" + crm + ",CRM,4,0\r\n,,0,1\r\n" + gone + ",Gone,1,0\r\n",
+			},
+			{"by=client&sort=refused&limit=1", shop + ` =HYPERLINK("x") 1 4`, ""},
+			{"by=client&step=day&since=" + day(-365) + "&until=" + day(-90), "unheard-of (deleted) 1 0", ""},
+			{"by=client&since=" + day(-80) + "&until=" + day(-70), "", "client_id,client_name,granted,refused\r\n"},
+		} {
+			var got adminclient.UsageTotals
+			w.do("GET", "/usage/totals?"+tt.query, "").is(200).into(&got)
+			if text := totalsText(got.Items); text != tt.want {
+				t.Errorf("?%s has %q, want %q", tt.query, text, tt.want)
+			}
+			if tt.csv == "" {
+				continue
+			}
+			a := w.do("GET", "/usage/totals?"+tt.query, "", "Accept", "text/csv").is(200)
+			if string(a.body) != tt.csv || a.header.Get("Content-Type") != "text/csv; charset=utf-8; header=present" {
+				t.Errorf("?%s is %q as %s, want %q", tt.query, a.body, a.header.Get("Content-Type"), tt.csv)
+			}
+		}
+		var all, day adminclient.UsageTotals
+		w.do("GET", "/usage/totals?by=client&limit=1", "").is(200).into(&all)
+		w.do("GET", "/usage/totals?by=client&limit=1&step=day", "").is(200).into(&day)
+		if all.Granted != 6 || all.Refused != 5 || day.Granted != 6 || !all.Until.Equal(time.Now().UTC().Truncate(time.Hour).Add(time.Hour)) {
+			t.Errorf("of all there are %d granted and %d refused until %v, by the day %d; want 6, 5, 6", all.Granted, all.Refused, all.Until, day.Granted)
+		}
+	})
+}
+
+// totalsText is what sums say.
+func totalsText(items []adminclient.UsageTotal) string {
+	var text []string
+	for _, item := range items {
+		var line []string
+		for _, value := range []*string{item.ClientID, item.ClientName, item.Outcome, item.Audience, item.Block} {
+			if value != nil {
+				line = append(line, *value)
+			}
+		}
+		if item.ClientDeleted != nil && *item.ClientDeleted {
+			line = append(line, "(deleted)")
+		}
+		text = append(text, fmt.Sprintf("%s %d %d", strings.Join(line, " "), item.Granted, item.Refused))
+	}
+	return strings.Join(text, ", ")
+}
+
+func TestUsageTotalsRefused(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for query, want := range map[string]string{
+			"":                          "the parameter by is missing",
+			"by=":                       "by",
+			"by=name":                   `"by" is client, outcome`,
+			"by=client&sort=granted":    `"sort" is requests or refused`,
+			"by=client&limit=0":         "limit",
+			"by=client&step=week":       `"step" is hour or day`,
+			"by=client&since=" + day(2): "not before",
+		} {
+			a := w.do("GET", "/usage/totals?"+query, "").isProblem(400, "malformed")
+			if !strings.Contains(strings.ReplaceAll(string(a.body), `\"`, `"`), want) {
+				t.Errorf("?%s is refused with %s, want %q", query, a.body, want)
+			}
+		}
+	})
+}
+
 // What cannot be answered is refused, and says why.
 func TestUsageRefused(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

@@ -32,7 +32,10 @@ const (
 	ByBlock    Dimension = "block"
 )
 
-// Dimensions are all of them.
+// ByClient is for [Counter.Totals] of the account alone.
+const ByClient Dimension = "client_id"
+
+// Dimensions are those that [Counter.Read] knows.
 var Dimensions = []Dimension{ByOutcome, ByAudience, ByBlock}
 
 // A Query says what is wanted.
@@ -98,10 +101,10 @@ func (q Query) statement() string {
 // source are the rows of the periods. Days are those that were added up, and of the rest the hours.
 func (q Query) source() string {
 	client := "client_id = $1"
-	if q.wholeAccountByBlock() {
+	if q.accountInParts() {
 		client = "client_id <> $1" // the rows of the account have no block, and are the sums of the others
 	}
-	columns := "outcome, audience, block, requests"
+	columns := "client_id, outcome, audience, block, requests"
 	if q.Step == Hour {
 		return `SELECT hour AS period, ` + columns + ` FROM usage_hours WHERE ` + client + ` AND hour >= $2 AND hour < $3`
 	}
@@ -110,8 +113,9 @@ func (q Query) source() string {
 			AND hour >= (SELECT rolled_until FROM usage_state WHERE id = 1)`
 }
 
-func (q Query) wholeAccountByBlock() bool {
-	return q.ClientID == Account && slices.Contains(q.By, ByBlock)
+// accountInParts says whether all is wanted by what the rows of the account do not have.
+func (q Query) accountInParts() bool {
+	return q.ClientID == Account && (slices.Contains(q.By, ByBlock) || slices.Contains(q.By, ByClient))
 }
 
 func (q Query) args() []any {

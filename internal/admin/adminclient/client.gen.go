@@ -202,6 +202,26 @@ const (
 	ReadAccountUsageParamsGroupOutcome  ReadAccountUsageParamsGroup = "outcome"
 )
 
+// Defines values for ReadUsageTotalsParamsBy.
+const (
+	ReadUsageTotalsParamsByAudience ReadUsageTotalsParamsBy = "audience"
+	ReadUsageTotalsParamsByBlock    ReadUsageTotalsParamsBy = "block"
+	ReadUsageTotalsParamsByClient   ReadUsageTotalsParamsBy = "client"
+	ReadUsageTotalsParamsByOutcome  ReadUsageTotalsParamsBy = "outcome"
+)
+
+// Defines values for ReadUsageTotalsParamsSort.
+const (
+	Refused  ReadUsageTotalsParamsSort = "refused"
+	Requests ReadUsageTotalsParamsSort = "requests"
+)
+
+// Defines values for ReadUsageTotalsParamsStep.
+const (
+	ReadUsageTotalsParamsStepDay  ReadUsageTotalsParamsStep = "day"
+	ReadUsageTotalsParamsStepHour ReadUsageTotalsParamsStep = "hour"
+)
+
 // Actions defines model for Actions.
 type Actions = []string
 
@@ -1393,6 +1413,45 @@ type UsageReportRow struct {
 // UsageReportRowOutcome What became of them. `held` is no request: the program asked whether the token holds the scopes, and it does.
 type UsageReportRowOutcome string
 
+// UsageTotal defines model for UsageTotal.
+type UsageTotal struct {
+	// Audience By audience, as in UsageItem.
+	Audience *string `json:"audience,omitempty"`
+
+	// Block By block, as in UsageItem.
+	Block *string `json:"block,omitempty"`
+
+	// ClientDeleted By client: it is no more.
+	ClientDeleted *bool `json:"client_deleted,omitempty"`
+
+	// ClientID By client. Empty for requests that named no client or one that nobody has.
+	ClientID *string `json:"client_id,omitempty"`
+
+	// ClientName By client: its name, or the one that it had when it was deleted.
+	ClientName *string `json:"client_name,omitempty"`
+	Granted    int64   `json:"granted"`
+
+	// Outcome By outcome: `granted`, or the cause of the refusals.
+	Outcome *string `json:"outcome,omitempty"`
+	Refused int64   `json:"refused"`
+}
+
+// UsageTotals defines model for UsageTotals.
+type UsageTotals struct {
+	// Granted Of the whole account.
+	Granted int64        `json:"granted"`
+	Items   []UsageTotal `json:"items"`
+
+	// Refused Of the whole account.
+	Refused int64 `json:"refused"`
+
+	// Since When the first hour or day began.
+	Since time.Time `json:"since"`
+
+	// Until When the last hour or day ends.
+	Until time.Time `json:"until"`
+}
+
 // WastefulClient defines model for WastefulClient.
 type WastefulClient struct {
 	// Advice How to keep a token with what calls itself so.
@@ -2068,6 +2127,36 @@ type ReadAccountUsageParamsStep string
 
 // ReadAccountUsageParamsGroup defines parameters for ReadAccountUsage.
 type ReadAccountUsageParamsGroup string
+
+// ReadUsageTotalsParams defines parameters for ReadUsageTotals.
+type ReadUsageTotalsParams struct {
+	// By What the requests are told apart by.
+	By ReadUsageTotalsParamsBy `form:"by" json:"by"`
+
+	// Sort Of what the most come first.
+	Sort *ReadUsageTotalsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Since From the hour or day on in which this time lies. By default two days of hours, or 30 days. At most 90 days of hours, or two years of days, before `until`.
+	Since *UsedSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Up to this time, with the hour or day in which it lies. By default now.
+	Until *UsedUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Step How much time each item stands for. Days are those of UTC.
+	Step *ReadUsageTotalsParamsStep `form:"step,omitempty" json:"step,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ReadUsageTotalsParamsBy defines parameters for ReadUsageTotals.
+type ReadUsageTotalsParamsBy string
+
+// ReadUsageTotalsParamsSort defines parameters for ReadUsageTotals.
+type ReadUsageTotalsParamsSort string
+
+// ReadUsageTotalsParamsStep defines parameters for ReadUsageTotals.
+type ReadUsageTotalsParamsStep string
 
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
@@ -2969,6 +3058,18 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
 	ReportUsage(ctx context.Context, body ReportUsageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadUsageTotals Which clients, outcomes, audiences or networks had the most token requests
+	//
+	// Added up from `since` to `until`, the most first; only so many as `limit` says. `granted` and
+	// `refused` of the answer are all of the account, those that are not listed too. An account with
+	// very many clients may be answered 503 for a long time by client or by block; ask for less time.
+	//
+	// With `Accept: text/csv` the items are rows of CSV (RFC 4180), below a row of their names; a name
+	// that a spreadsheet would take for a formula has a `'` in front.
+	//
+	// Corresponds with GET /usage/totals (the `ReadUsageTotals` operationId).
+	ReadUsageTotals(ctx context.Context, params *ReadUsageTotalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWastefulClients The 50 clients that ask most often for tokens which they do not need
 	//
@@ -4656,6 +4757,28 @@ func (c *API) ReportUsageWithBody(ctx context.Context, contentType string, body 
 // Corresponds with POST /usage/reports (the `ReportUsage` operationId).
 func (c *API) ReportUsage(ctx context.Context, body ReportUsageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReportUsageRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadUsageTotals Which clients, outcomes, audiences or networks had the most token requests
+//
+// Added up from `since` to `until`, the most first; only so many as `limit` says. `granted` and
+// `refused` of the answer are all of the account, those that are not listed too. An account with
+// very many clients may be answered 503 for a long time by client or by block; ask for less time.
+//
+// With `Accept: text/csv` the items are rows of CSV (RFC 4180), below a row of their names; a name
+// that a spreadsheet would take for a formula has a `'` in front.
+//
+// Corresponds with GET /usage/totals (the `ReadUsageTotals` operationId).
+func (c *API) ReadUsageTotals(ctx context.Context, params *ReadUsageTotalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadUsageTotalsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9183,6 +9306,116 @@ func NewReportUsageRequestWithBody(server string, contentType string, body io.Re
 	return req, nil
 }
 
+// NewReadUsageTotalsRequest constructs an http.Request for the ReadUsageTotals method
+func NewReadUsageTotalsRequest(server string, params *ReadUsageTotalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/usage/totals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "by", params.By, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Step != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "step", *params.Step, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListWastefulClientsRequest constructs an http.Request for the ListWastefulClients method
 func NewListWastefulClientsRequest(server string) (*http.Request, error) {
 	var err error
@@ -10428,6 +10661,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /usage/reports (the `ReportUsage` operationId).
 	ReportUsageWithResponse(ctx context.Context, body ReportUsageJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportUsageResponse, error)
+
+	// ReadUsageTotalsWithResponse Which clients, outcomes, audiences or networks had the most token requests
+	//
+	// Added up from `since` to `until`, the most first; only so many as `limit` says. `granted` and
+	// `refused` of the answer are all of the account, those that are not listed too. An account with
+	// very many clients may be answered 503 for a long time by client or by block; ask for less time.
+	//
+	// With `Accept: text/csv` the items are rows of CSV (RFC 4180), below a row of their names; a name
+	// that a spreadsheet would take for a formula has a `'` in front.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /usage/totals (the `ReadUsageTotals` operationId).
+	ReadUsageTotalsWithResponse(ctx context.Context, params *ReadUsageTotalsParams, reqEditors ...RequestEditorFn) (*ReadUsageTotalsResponse, error)
 
 	// ListWastefulClientsWithResponse The 50 clients that ask most often for tokens which they do not need
 	//
@@ -13913,6 +14160,54 @@ func (r ReportUsageResponse) ContentType() string {
 	return ""
 }
 
+type ReadUsageTotalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UsageTotals
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadUsageTotalsResponse) GetJSON200() *UsageTotals {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReadUsageTotalsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadUsageTotalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadUsageTotalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadUsageTotalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadUsageTotalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWastefulClientsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15622,6 +15917,26 @@ func (c *ClientWithResponses) ReportUsageWithResponse(ctx context.Context, body 
 		return nil, err
 	}
 	return ParseReportUsageResponse(rsp)
+}
+
+// ReadUsageTotalsWithResponse Which clients, outcomes, audiences or networks had the most token requests
+//
+// Added up from `since` to `until`, the most first; only so many as `limit` says. `granted` and
+// `refused` of the answer are all of the account, those that are not listed too. An account with
+// very many clients may be answered 503 for a long time by client or by block; ask for less time.
+//
+// With `Accept: text/csv` the items are rows of CSV (RFC 4180), below a row of their names; a name
+// that a spreadsheet would take for a formula has a `'` in front.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /usage/totals (the `ReadUsageTotals` operationId).
+func (c *ClientWithResponses) ReadUsageTotalsWithResponse(ctx context.Context, params *ReadUsageTotalsParams, reqEditors ...RequestEditorFn) (*ReadUsageTotalsResponse, error) {
+	rsp, err := c.ReadUsageTotals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadUsageTotalsResponse(rsp)
 }
 
 // ListWastefulClientsWithResponse The 50 clients that ask most often for tokens which they do not need
@@ -18360,6 +18675,42 @@ func ParseReportUsageResponse(rsp *http.Response) (*ReportUsageResponse, error) 
 			return nil, err
 		}
 		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadUsageTotalsResponse parses an HTTP response from a ReadUsageTotalsWithResponse call
+func ParseReadUsageTotalsResponse(rsp *http.Response) (*ReadUsageTotalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadUsageTotalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UsageTotals
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
 
 	}
 

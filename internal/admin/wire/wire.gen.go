@@ -202,6 +202,26 @@ const (
 	ReadAccountUsageParamsGroupOutcome  ReadAccountUsageParamsGroup = "outcome"
 )
 
+// Defines values for ReadUsageTotalsParamsBy.
+const (
+	ReadUsageTotalsParamsByAudience ReadUsageTotalsParamsBy = "audience"
+	ReadUsageTotalsParamsByBlock    ReadUsageTotalsParamsBy = "block"
+	ReadUsageTotalsParamsByClient   ReadUsageTotalsParamsBy = "client"
+	ReadUsageTotalsParamsByOutcome  ReadUsageTotalsParamsBy = "outcome"
+)
+
+// Defines values for ReadUsageTotalsParamsSort.
+const (
+	Refused  ReadUsageTotalsParamsSort = "refused"
+	Requests ReadUsageTotalsParamsSort = "requests"
+)
+
+// Defines values for ReadUsageTotalsParamsStep.
+const (
+	ReadUsageTotalsParamsStepDay  ReadUsageTotalsParamsStep = "day"
+	ReadUsageTotalsParamsStepHour ReadUsageTotalsParamsStep = "hour"
+)
+
 // Actions defines model for Actions.
 type Actions = []string
 
@@ -1432,6 +1452,45 @@ type UsageReportRow struct {
 // UsageReportRowOutcome What became of them. `held` is no request: the program asked whether the token holds the scopes, and it does.
 type UsageReportRowOutcome string
 
+// UsageTotal defines model for UsageTotal.
+type UsageTotal struct {
+	// Audience By audience, as in UsageItem.
+	Audience *string `json:"audience,omitempty"`
+
+	// Block By block, as in UsageItem.
+	Block *string `json:"block,omitempty"`
+
+	// ClientDeleted By client: it is no more.
+	ClientDeleted *bool `json:"client_deleted,omitempty"`
+
+	// ClientID By client. Empty for requests that named no client or one that nobody has.
+	ClientID *string `json:"client_id,omitempty"`
+
+	// ClientName By client: its name, or the one that it had when it was deleted.
+	ClientName *string `json:"client_name,omitempty"`
+	Granted    int64   `json:"granted"`
+
+	// Outcome By outcome: `granted`, or the cause of the refusals.
+	Outcome *string `json:"outcome,omitempty"`
+	Refused int64   `json:"refused"`
+}
+
+// UsageTotals defines model for UsageTotals.
+type UsageTotals struct {
+	// Granted Of the whole account.
+	Granted int64        `json:"granted"`
+	Items   []UsageTotal `json:"items"`
+
+	// Refused Of the whole account.
+	Refused int64 `json:"refused"`
+
+	// Since When the first hour or day began.
+	Since time.Time `json:"since"`
+
+	// Until When the last hour or day ends.
+	Until time.Time `json:"until"`
+}
+
 // WastefulClient defines model for WastefulClient.
 type WastefulClient struct {
 	// Advice How to keep a token with what calls itself so.
@@ -2166,6 +2225,36 @@ type ReadAccountUsageParamsGroup string
 // ReportUsageJSONBody defines parameters for ReportUsage.
 type ReportUsageJSONBody = json.RawMessage
 
+// ReadUsageTotalsParams defines parameters for ReadUsageTotals.
+type ReadUsageTotalsParams struct {
+	// By What the requests are told apart by.
+	By ReadUsageTotalsParamsBy `form:"by" json:"by"`
+
+	// Sort Of what the most come first.
+	Sort *ReadUsageTotalsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Since From the hour or day on in which this time lies. By default two days of hours, or 30 days. At most 90 days of hours, or two years of days, before `until`.
+	Since *UsedSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Up to this time, with the hour or day in which it lies. By default now.
+	Until *UsedUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Step How much time each item stands for. Days are those of UTC.
+	Step *ReadUsageTotalsParamsStep `form:"step,omitempty" json:"step,omitempty"`
+
+	// Limit How many items at most; over 200 counts as 200.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ReadUsageTotalsParamsBy defines parameters for ReadUsageTotals.
+type ReadUsageTotalsParamsBy string
+
+// ReadUsageTotalsParamsSort defines parameters for ReadUsageTotals.
+type ReadUsageTotalsParamsSort string
+
+// ReadUsageTotalsParamsStep defines parameters for ReadUsageTotals.
+type ReadUsageTotalsParamsStep string
+
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
 	// Limit How many items at most; over 200 counts as 200.
@@ -2480,6 +2569,9 @@ type ServerInterface interface {
 	// ReportUsage Report what tokens were used for at a resource server
 	// (POST /usage/reports)
 	ReportUsage(w http.ResponseWriter, r *http.Request)
+	// ReadUsageTotals Which clients, outcomes, audiences or networks had the most token requests
+	// (GET /usage/totals)
+	ReadUsageTotals(w http.ResponseWriter, r *http.Request, params ReadUsageTotalsParams)
 	// ListWastefulClients The 50 clients that ask most often for tokens which they do not need
 	// (GET /wasteful-clients)
 	ListWastefulClients(w http.ResponseWriter, r *http.Request)
@@ -5926,6 +6018,104 @@ func (siw *ServerInterfaceWrapper) ReportUsage(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ReadUsageTotals operation middleware
+func (siw *ServerInterfaceWrapper) ReadUsageTotals(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadUsageTotalsParams
+
+	// ------------- Required query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "by", r.URL.Query(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "by"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "by", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", r.URL.Query(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sort"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sort", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "step" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "step", r.URL.Query(), &params.Step, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "step"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "step", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReadUsageTotals(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListWastefulClients operation middleware
 func (siw *ServerInterfaceWrapper) ListWastefulClients(w http.ResponseWriter, r *http.Request) {
 
@@ -6488,6 +6678,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/usage", wrapper.ReadAccountUsage).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/usage/reports", wrapper.ReportUsage).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/usage/totals", wrapper.ReadUsageTotals).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/wasteful-clients", wrapper.ListWastefulClients).Methods(http.MethodGet)
 
@@ -9511,6 +9703,65 @@ func (response ReportUsagedefaultApplicationProblemPlusJSONResponse) VisitReport
 	return err
 }
 
+type ReadUsageTotalsRequestObject struct {
+	Params ReadUsageTotalsParams
+}
+
+type ReadUsageTotalsResponseObject interface {
+	VisitReadUsageTotalsResponse(w http.ResponseWriter) error
+}
+
+type ReadUsageTotals200JSONResponse UsageTotals
+
+func (response ReadUsageTotals200JSONResponse) VisitReadUsageTotalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadUsageTotals200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ReadUsageTotals200TextCsvResponse) VisitReadUsageTotalsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ReadUsageTotalsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReadUsageTotalsdefaultApplicationProblemPlusJSONResponse) VisitReadUsageTotalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWastefulClientsRequestObject struct {
 }
 
@@ -10030,6 +10281,9 @@ type StrictServerInterface interface {
 	// ReportUsage Report what tokens were used for at a resource server
 	// (POST /usage/reports)
 	ReportUsage(ctx context.Context, request ReportUsageRequestObject) (ReportUsageResponseObject, error)
+	// ReadUsageTotals Which clients, outcomes, audiences or networks had the most token requests
+	// (GET /usage/totals)
+	ReadUsageTotals(ctx context.Context, request ReadUsageTotalsRequestObject) (ReadUsageTotalsResponseObject, error)
 	// ListWastefulClients The 50 clients that ask most often for tokens which they do not need
 	// (GET /wasteful-clients)
 	ListWastefulClients(ctx context.Context, request ListWastefulClientsRequestObject) (ListWastefulClientsResponseObject, error)
@@ -12004,6 +12258,32 @@ func (sh *strictHandler) ReportUsage(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReportUsageResponseObject); ok {
 		if err := validResponse.VisitReportUsageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadUsageTotals operation middleware
+func (sh *strictHandler) ReadUsageTotals(w http.ResponseWriter, r *http.Request, params ReadUsageTotalsParams) {
+	var request ReadUsageTotalsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadUsageTotals(ctx, request.(ReadUsageTotalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadUsageTotals")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReadUsageTotalsResponseObject); ok {
+		if err := validResponse.VisitReadUsageTotalsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
