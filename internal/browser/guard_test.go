@@ -166,7 +166,7 @@ func TestViewer(t *testing.T) {
 		b.signIn()
 		for _, path := range []string{
 			"keys", "keys/" + h.key, "keys/" + h.rotating, "sections", "sections/nordic", "keyspaces", "keyspaces/email",
-			"capabilities", "capabilities/export", "signing-keys", "admins", "audit",
+			"capabilities", "capabilities/export", "usage", "signing-keys", "admins", "audit",
 		} {
 			b.goTo("/admin/" + path)
 			b.has(`main form[method=post]`, false)

@@ -106,6 +106,7 @@ func (h *shop) pages() []page {
 		at("key-delete", "keys/"+h.key+"/delete"),
 		at("sections", "sections"), at("section", "sections/nordic"), at("section-delete", "sections/nordic/delete"),
 		at("keyspaces", "keyspaces"), at("keyspace", "keyspaces/email"), at("capabilities", "capabilities"), at("capability", "capabilities/transactional-email"),
+		at("usage", "usage"), at("usage-refused", "usage?range=2y&sort=refused"),
 		at("simulator", "simulator"), at("simulator-yes", "simulator?"+url.Values{"key": {h.key}, "permission": {"email:write"}, "section": {"nordic"}}.Encode()),
 		at("simulator-no", "simulator?"+url.Values{"key": {h.key}, "permission": {"export:start"}, "section": {"iberia"}}.Encode()),
 		at("simulator-many", "simulator?q=production"),

@@ -86,11 +86,16 @@ func (h *Handler) exportAudit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	inProcess{h.API, r}.forward(export)
-	file := &download{ResponseWriter: w, name: "wardkey-audit-" + time.Now().UTC().Format(time.DateOnly) + ".jsonl"}
-	h.API.ServeHTTP(file, export.WithContext(r.Context()))
+	return h.save(w, r, export, "wardkey-audit-"+time.Now().UTC().Format(time.DateOnly)+".jsonl")
+}
+
+// save has the browser save what the API answers.
+func (h *Handler) save(w http.ResponseWriter, r, asked *http.Request, name string) error {
+	inProcess{h.API, r}.forward(asked)
+	file := &download{ResponseWriter: w, name: name}
+	h.API.ServeHTTP(file, asked.WithContext(r.Context()))
 	if file.refused != 0 {
-		return &oops{file.refused, "The log was not exported", "The server's log says why under the request id."}
+		return &oops{file.refused, "Nothing was exported", "The server's log says why under the request id."}
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ var functions = template.FuncMap{
 
 	"kindTitle":     kindTitle,
 	"share":         share,
+	"number":        number,
+	"cause":         causeWords,
 	"useState":      stateWords,
 	"webhookState":  webhookState,
 	"deliveryState": deliveryState,

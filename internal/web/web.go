@@ -82,6 +82,8 @@ func (h *Handler) routes(router *mux.Router) {
 		get("/"+k.Path+"/{id}/delete", h.deleteThing(k))
 		post("/"+k.Path+"/{id}/delete", h.deleteThing(k))
 	}
+	get("/usage", h.accountUsage)
+	get("/usage/export", h.exportUsage)
 	get("/simulator", h.simulator)
 	get("/troubleshoot", h.troubleshootForm)
 	post("/troubleshoot", h.troubleshoot)
