@@ -43,19 +43,29 @@ bits or an IPv6 network of 48. A token for several audiences is counted once.`
 // usageCommand is `wardkey usage`.
 func (c *cli) usageCommand() *cobra.Command {
 	var f usageFlags
+	var top topFlags
 	cmd := &cobra.Command{
 		Use: "usage", Short: "Say how many token requests were granted and refused",
 		SuggestFor: []string{"stats", "statistics", "metrics"},
 		Long: `Say how many token requests were granted and refused, of all clients together or of one. All
 together are those that were deleted too, and requests that named no client or one that nobody has.
-` + usageLong,
+` + usageLong + `
+
+With --top, which clients, outcomes, audiences or blocks had the most requests in all that time.`,
 		Example: `  wardkey usage
   wardkey usage --since 30d --by outcome
   wardkey usage --client "CRM integration - production" --since 7d --by block
+  wardkey usage --top client --since 7d --sort refused
   wardkey usage --since 2030-01-01 --until 2030-02-01 --step day --csv > january.csv`,
 		Args: takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.usage(cmd, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if top.by != "" || cmd.Flags().Changed("sort") || cmd.Flags().Changed("limit") {
+				return c.topUsage(cmd, &f, &top)
+			}
+			return c.usage(cmd, &f)
+		},
 	}
+	top.flags(cmd)
 	cmd.Flags().StringVar(&f.client, "client", "", "of one client alone: its id or its name")
 	completeIDs(c, cmd, "client", &clientKind)
 	c.administering(cmd)
