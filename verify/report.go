@@ -135,10 +135,25 @@ func (r *reports) count(s *sighting) {
 		t.seen.Add(1)
 	}
 	place.mu.RUnlock()
-	if t == nil {
+	switch {
+	case t != nil:
+	case r.crowded() && s.names():
+		s.scopes = nil
+		r.count(s)
+	default:
 		r.begin()
 		r.countNew(place, hash, s)
 	}
+}
+
+// crowded says whether kinds of requests are so many that those which clients can make up must
+// leave room for others: what is dropped keeps anything from being called unused.
+func (r *reports) crowded() bool { return r.kinds.Load() >= maxTallies/2 }
+
+// names says whether a sighting has scopes that may be of a client's choice, as the Section in the
+// address of a request that was refused.
+func (s *sighting) names() bool {
+	return len(s.scopes) > 0 && s.outcome != outcomeAllowed && s.outcome != outcomeHeld
 }
 
 func (r *reports) hash(s *sighting) uint64 {

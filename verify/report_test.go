@@ -343,6 +343,34 @@ func TestReportsAreBounded(t *testing.T) {
 	})
 }
 
+// TestReportsOfWhatClientsChoose holds that a client that asks for one Section after another that it
+// does not hold takes no room from others: nothing is dropped.
+func TestReportsOfWhatClientsChoose(t *testing.T) {
+	reported(t, func(t *testing.T, i *issuer, key signer, d *desk) {
+		v := i.verifier(t, reporting())
+		h, token := api(v), key.token(nil)
+		const requests = 10_000
+		for n := range requests {
+			if status := visit(h, "GET", fmt.Sprintf("/sections/s%d/x", n), token); status != 403 {
+				t.Fatalf("a request is answered with %d", status)
+			}
+		}
+		visit(h, "GET", "/profiles/1", key.token(object{"client_id": "crm", "sub": "crm"}))
+		time.Sleep(2 * time.Minute)
+		var refused int64
+		sums := d.sums()
+		for kind, n := range sums {
+			if strings.HasPrefix(kind, "billing|GET /sections/{id}/|") {
+				refused += n
+			}
+		}
+		if sums["dropped"] != 0 || refused != requests || sums["crm|GET /profiles/{id}|email:read|allowed"] != 1 {
+			t.Errorf("%d requests were refused and %d dropped, want %d and none; of another client: %d, want 1",
+				refused, sums["dropped"], requests, sums["crm|GET /profiles/{id}|email:read|allowed"])
+		}
+	})
+}
+
 // TestCloseReports holds that Close sends what there is, and does not wait for an issuer that hangs.
 func TestCloseReports(t *testing.T) {
 	reported(t, func(t *testing.T, i *issuer, key signer, d *desk) {
