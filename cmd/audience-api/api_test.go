@@ -87,6 +87,14 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// Who reports needs a secret, and says so before it serves.
+func TestReportsNeedASecret(t *testing.T) {
+	err := run(t.Context(), []string{"--listen", "127.0.0.1:0", "--report-as", "api", "--secret-file", t.TempDir() + "/none"}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "secret of the client that reports") {
+		t.Errorf("run without the secret = %v", err)
+	}
+}
+
 func TestMerged(t *testing.T) {
 	for _, tt := range []struct{ target, patch, want string }{ // RFC 7396, appendix A, as far as both are objects
 		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},

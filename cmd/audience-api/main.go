@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,6 +36,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	listen := flags.String("listen", "127.0.0.1:8090", "the `address` to listen on")
 	issuer := flags.String("issuer", "http://localhost:8080", "the `URL` of the Wardkey whose tokens are accepted")
 	audience := flags.String("audience", "", "the `URL` of this API, as an --audience of Wardkey (default http:// and the address)")
+	reportAs := flags.String("report-as", "", "report what tokens are used for, as the client with this `id`, which holds wardkey:introspect and has the audience among its own")
+	secretFile := flags.String("secret-file", "", "the `file` with that client's secret")
 	statusTTL := flags.Duration("status-ttl", 0, "how often to ask what was revoked, if more often than Wardkey says: 1s or more")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -49,6 +52,13 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	options := []verify.Option{verify.WithResource(description)}
 	if *statusTTL != 0 {
 		options = append(options, verify.WithStatusTTL(*statusTTL))
+	}
+	if *reportAs != "" {
+		secret, err := os.ReadFile(*secretFile)
+		if err != nil {
+			return errors.Join(fmt.Errorf("read the secret of the client that reports: %w", err), listener.Close())
+		}
+		options = append(options, verify.WithReports(*reportAs, strings.TrimSpace(string(secret)), nil))
 	}
 	verifier, err := verify.New(*issuer, *audience, options...)
 	if err != nil {
