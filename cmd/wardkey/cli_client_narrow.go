@@ -117,7 +117,7 @@ var useWords = map[adminclient.ScopeValueUseState]string{
 func sayGap(p *printer, cover adminclient.AudienceCoverage, since time.Time) error {
 	switch {
 	case cover.Since == nil:
-		return p.say("\nNo data for %s: no resource server reports for it without a gap.", clean(cover.Audience))
+		return p.say("\nNo data for %s: no resource server reported for it without a gap up to an hour ago.", clean(cover.Audience))
 	case cover.Since.After(since):
 		return p.say("\nNo data for %s: its resource servers report without a gap only since %s.", clean(cover.Audience), stamped(cover.Since, p.now))
 	}
