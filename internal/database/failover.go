@@ -144,6 +144,7 @@ func (f *failover) connected(ctx context.Context, conn *pgx.Conn) error {
 func (f *failover) check(ctx context.Context, conn *pgx.Conn) error {
 	p, ok := conn.PgConn().CustomData()[pulseKey].(*pulse)
 	if !ok || p.known <= time.Duration(f.lost.Load()) {
+		drop(ctx, conn)
 		return driver.ErrBadConn
 	}
 	now := f.now()
@@ -161,6 +162,14 @@ func (f *failover) check(ctx context.Context, conn *pgx.Conn) error {
 	}
 	p.known = now
 	return nil
+}
+
+// drop closes a connection that is dead. Left to database/sql, whoever found it so would wait 5 s for
+// its other end to give up the statements that were prepared there.
+func drop(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTime)
+	defer cancel()
+	_ = conn.Close(ctx) // nobody is there to be told
 }
 
 // serverError hears of each error that the database reports, and says whether the connection is

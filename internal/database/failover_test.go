@@ -156,6 +156,40 @@ func TestHostThatFallsSilent(t *testing.T) {
 	}
 }
 
+// A host that falls silent keeps no statement longer than it has time, also of those that find a
+// connection which another found dead.
+func TestSilentHostKeepsNobody(t *testing.T) {
+	w := newWire(t, postgresAddress(t))
+	db, err := database.Open(through(t, w))
+	must(t, err)
+	ask := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		rows, err := db.QueryPrepared(ctx, `SELECT pg_sleep(0.2)`)
+		if err != nil {
+			return err
+		}
+		return rows.Close()
+	}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			if err := ask(); err != nil {
+				t.Errorf("before: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	w.stalled.Store(true)
+	for range 4 {
+		if began, err := time.Now(), ask(); err == nil || time.Since(began) > 4*time.Second {
+			t.Errorf("a statement that has a second returned %v after %s", err, time.Since(began))
+		}
+	}
+	w.sever()
+	must(t, db.Close())
+}
+
 // A host that cuts all its connections costs nobody anything but those under way.
 func TestHostThatCuts(t *testing.T) {
 	w := newWire(t, postgresAddress(t))
