@@ -44,10 +44,10 @@ test-needs:
 	@[ ! -x internal/recipes/install ] || internal/recipes/install
 
 .PHONY: soak
-soak: ## test several nodes for long: 50 rolling restarts, 50 failovers, a minute's stop; takes half an hour
-	WARDKEY_TEST_ENGINES=both WARDKEY_TEST_RESTARTS=50 WARDKEY_TEST_FAILOVERS=50 WARDKEY_TEST_STOPPED_SECONDS=50 WARDKEY_TEST_LOST_MS=1100 \
-		internal/databasetest/with-postgres \
-		go test -count 1 -timeout 60m -v -run 'TestRollingRestarts|TestHolderOfTheLease|TestFailover|TestUsageOutlivesServer' ./cmd/wardkey
+soak: ## test several nodes for long: 50 rolling restarts, 50 failovers, a minute's stop, bad networks; takes half an hour
+	WARDKEY_TEST_ENGINES=both WARDKEY_TEST_RESTARTS=50 WARDKEY_TEST_FAILOVERS=50 WARDKEY_TEST_STOPPED_SECONDS=50 \
+		WARDKEY_TEST_NETWORK_SECONDS=20 WARDKEY_TEST_LOST_MS=1100 internal/databasetest/with-postgres \
+		go test -count 1 -timeout 60m -v -run 'TestRollingRestarts|TestHolder|TestFailover|TestBadNetwork|TestUsageOutlivesServer' ./cmd/wardkey
 
 .PHONY: lint
 lint: ## run the linters

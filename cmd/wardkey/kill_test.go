@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -113,8 +114,14 @@ func serveProcess(args ...string) *exec.Cmd {
 // startProcess runs a server in a process of its own.
 func startProcess(t *testing.T, args ...string) (*os.Process, *node) {
 	t.Helper()
+	return startLogged(t, t.Output(), args...)
+}
+
+// startLogged is startProcess for whoever reads the log.
+func startLogged(t *testing.T, log io.Writer, args ...string) (*os.Process, *node) {
+	t.Helper()
 	cmd := serveProcess(args...)
-	cmd.Stderr = t.Output()
+	cmd.Stderr = log
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())

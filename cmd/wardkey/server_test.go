@@ -19,9 +19,10 @@ import (
 
 // A node is a running server, as its clients and its admins see it.
 type node struct {
-	url   string
-	http  *http.Client
-	admin string // an access token for the admin API
+	url     string
+	metrics string // where Prometheus asks; "" without --metrics-listen
+	http    *http.Client
+	admin   string // an access token for the admin API
 }
 
 // testMasterKey is what servers of one test seal their keys with.
@@ -57,13 +58,16 @@ func startNode(t *testing.T, args ...string) *node {
 
 // readNode reads what a server prints until it listens, and lets it print on.
 func readNode(stdout io.Reader) (*node, error) {
-	lines := bufio.NewScanner(stdout)
+	lines, metrics := bufio.NewScanner(stdout), ""
 	for lines.Scan() {
+		if address, ok := strings.CutPrefix(lines.Text(), "  Metrics    "); ok {
+			metrics = address
+		}
 		if address, ok := strings.CutPrefix(lines.Text(), "Listening on "); ok {
 			go io.Copy(io.Discard, stdout)
 			// Idle connections are for the requesters of a race.
 			transport := &http.Transport{MaxIdleConnsPerHost: 100}
-			return &node{url: "http://" + address, http: &http.Client{Transport: transport, Timeout: 20 * time.Second}}, nil
+			return &node{url: "http://" + address, metrics: metrics, http: &http.Client{Transport: transport, Timeout: 20 * time.Second}}, nil
 		}
 	}
 	return nil, errors.Join(errors.New("the server never listened"), lines.Err())
@@ -74,6 +78,7 @@ type reply struct {
 	status int
 	scope  string
 	token  string
+	wait   string // Retry-After
 }
 
 // ask asks for a token, with a scope or "" for all.
@@ -98,7 +103,7 @@ func (n *node) ask(ctx context.Context, id, secret, scope string) (reply, error)
 		Scope string `json:"scope"`
 	}
 	err = json.NewDecoder(answer.Body).Decode(&body)
-	return reply{answer.StatusCode, body.Scope, body.Token}, err
+	return reply{answer.StatusCode, body.Scope, body.Token, answer.Header.Get("Retry-After")}, err
 }
 
 // signIn takes the credentials that the first start left, and gets a token for the admin API.
