@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/databasetest"
 	"github.com/wardkey/wardkey/internal/databasetest/pgproxy"
 )
@@ -123,14 +122,11 @@ func holderCutOff(t *testing.T, tr trouble) {
 	url := databasetest.PostgresURL(t)
 	near := pgproxy.Start(t, url)
 	db := reopen(t, url)
-	var logs [2]diaryOfLease
-	serve := func(i int, url string) *os.Process {
-		process, _ := startLogged(t, &logs[i], "--database", url, "--issuer", "http://localhost:1", "--log-level", "info", "--data-dir", t.TempDir())
-		return process
-	}
-	serve(0, near.URL())
+	args := []string{"--issuer", "http://localhost:1", "--log-level", "info", "--data-dir"}
+	var log leaseLog // of the first
+	startLogged(t, &log, append(args, t.TempDir(), "--database", near.URL())...)
 	before, _ := waitForHolder(t, db, 1, 20*time.Second)
-	serve(1, url)
+	startLogged(t, faults{t}, append(args, t.TempDir(), "--database", url)...)
 
 	tr.begin(near, nil)
 	after, took := waitForHolder(t, db, 2, 30*time.Second)
@@ -141,45 +137,48 @@ func holderCutOff(t *testing.T, tr trouble) {
 	_, err := db.Exec(t.Context(), `DELETE FROM job_runs`) // all is due again
 	must(t, err)
 	near.Mend()
-	waitForJobs(t, db)
+	waitFor(t, "periodic work done", func() bool {
+		done := 0 // the last of the jobs
+		must(t, db.QueryRow(t.Context(), `SELECT count(*) FROM job_runs WHERE name = 'purge reports'`).Scan(&done))
+		return done > 0
+	})
+	waitFor(t, "end of the first", func() bool {
+		return log.count("lost a lease; another server goes on with the work") > 0
+	})
 	if holder, fence, _ := leaseRow(t, db); holder != after || fence != 2 {
 		t.Errorf("the lease of %s with fence 2 became that of %s with fence %d", after, holder, fence)
 	}
-	if held, lost := logs[0].count("this server holds a lease now"), logs[0].count("lost a lease; another server goes on with the work"); held != 1 || lost != 1 {
-		t.Errorf("the first began %d times and stopped %d times; want once", held, lost)
+	if held := log.count("this server holds a lease now"); held != 1 {
+		t.Errorf("the first began %d times; want once", held)
 	}
 }
 
-// waitForJobs waits until the last of the periodic work was done.
-func waitForJobs(t *testing.T, db *database.DB) {
+func waitFor(t *testing.T, what string, there func() bool) {
 	t.Helper()
-	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(50 * time.Millisecond) {
-		done := 0
-		must(t, db.QueryRow(t.Context(), `SELECT count(*) FROM job_runs WHERE name = 'purge reports'`).Scan(&done))
-		if done > 0 {
-			return
+	for began := time.Now(); !there(); time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			t.Fatalf("there is no %s", what)
 		}
 	}
-	t.Error("the periodic work is not done")
 }
 
-// A diaryOfLease is the log of a server.
-type diaryOfLease struct {
+// A leaseLog is the log of a server, read for what it says of the lease of the periodic work.
+type leaseLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (d *diaryOfLease) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.text.Write(p)
+func (l *leaseLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
 }
 
-// count is how often the server said something of the lease of the periodic work.
-func (d *diaryOfLease) count(message string) (n int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for line := range bytes.Lines(d.text.Bytes()) {
+// count is how often the server said something of it.
+func (l *leaseLog) count(message string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range bytes.Lines(l.text.Bytes()) {
 		var said struct{ Msg, Lease string }
 		if json.Unmarshal(line, &said) == nil && said.Msg == message && said.Lease == periodicWork {
 			n++
