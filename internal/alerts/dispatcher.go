@@ -24,6 +24,13 @@ const (
 	deadAfter  = 5 * 24 * time.Hour // a webhook that took nothing for so long is switched off
 	sendEvery  = time.Second        // so often it is asked what is due
 	sendWithin = 10 * time.Second   // so long a receiver may take
+
+	// claimedFor is how long an attempt is left to the server that claimed it: longer than an attempt
+	// and the note of what came of it can take.
+	claimedFor = time.Minute
+	// sureFor is how long it is believed that an attempt is still one's own. It is less than what
+	// another server waits before it takes the lease.
+	sureFor = 5 * time.Second
 )
 
 // A Dispatcher sends what waits to be sent. Set its fields, then call [Dispatcher.Run].
@@ -32,9 +39,9 @@ type Dispatcher struct {
 	Mailer *Mailer // nil: no mails are sent
 	Log    *slog.Logger
 
-	// Transact runs what says that something is about to be sent. That of a lease keeps two servers
-	// from doing it at once; that of the database lets them share the work. Either way each attempt
-	// is made by one of them.
+	// Transact runs what says that something is about to be sent, and asks the same again at the last
+	// moment. That of a lease keeps two servers from doing it at once; that of the database lets them
+	// share the work. Either way each attempt is made by one of them.
 	Transact func(context.Context, func(context.Context) error) error
 
 	attempt func(context.Context, Delivery) (outcome string, err error) // nil: as it says; tests fake it
@@ -127,9 +134,9 @@ func (d *Dispatcher) turn(ctx context.Context, webhookID string) {
 	}
 }
 
-// claim notes that the oldest delivery to a webhook that is due is about to be tried, and when it
-// will be tried again if nothing more is heard of it: a server that ends now loses none. It returns
-// nil if none is due.
+// claim notes that the oldest delivery to a webhook that is due is about to be tried, and that it
+// is due again if nothing more is heard of it: a server that ends now loses none. It returns nil if
+// none is due.
 func (d *Dispatcher) claim(ctx context.Context, webhookID string) (claimed *Delivery, err error) {
 	err = d.Transact(ctx, func(ctx context.Context) error {
 		claimed = nil
@@ -142,12 +149,8 @@ func (d *Dispatcher) claim(ctx context.Context, webhookID string) (claimed *Deli
 		if err != nil {
 			return err
 		}
-		pause := time.Minute // a server that ended at the last attempt is not waited for longer
-		if next.Attempts < len(backoff) {
-			pause = backoff[next.Attempts]
-		}
 		next.Attempts++
-		_, err = d.Store.DB.Exec(ctx, `UPDATE alert_deliveries SET attempts = $1, next_at = $2 WHERE id = $3`, next.Attempts, database.At(now.Add(pause)), next.ID)
+		_, err = d.Store.DB.Exec(ctx, `UPDATE alert_deliveries SET attempts = $1, next_at = $2 WHERE id = $3`, next.Attempts, database.At(now.Add(claimedFor)), next.ID)
 		claimed = &next
 		return err
 	})
@@ -166,6 +169,9 @@ func (d *Dispatcher) try(ctx context.Context, claimed Delivery) error {
 	if claimed.Attempts <= len(backoff)+1 {
 		outcome, failure = attempt(within, claimed)
 	}
+	if errors.Is(failure, errNotMine) {
+		return failure // what comes of it is for another server to note, or for a later attempt
+	}
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
 	defer cancel()
 	return d.Store.DB.Transact(noting, func(ctx context.Context) error {
@@ -177,6 +183,28 @@ func (d *Dispatcher) try(ctx context.Context, claimed Delivery) error {
 }
 
 var errTooOften = errors.New("the server ended during the last attempt")
+
+// errNotMine means that nothing was sent, because another server has the attempt, or may.
+var errNotMine = errors.New("another server may be sending it")
+
+// mine asks, at the last moment before something is sent, whether the attempt is still this
+// server's: a server that was stopped after its claim may go on when another has long sent the same.
+// Whoever is told so sends at once; what is left is a stop between this answer and that.
+func (d *Dispatcher) mine(ctx context.Context, claimed Delivery) error {
+	began := time.Now().Round(0) // the clock on the wall goes on while a machine sleeps
+	var n int
+	err := d.Transact(ctx, func(ctx context.Context) error {
+		return d.Store.DB.QueryRow(ctx, `SELECT count(*) FROM alert_deliveries WHERE id = $1 AND state = 'waiting' AND attempts = $2`,
+			claimed.ID, claimed.Attempts).Scan(&n)
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", errNotMine, err)
+	case n == 0 || time.Since(began) > sureFor:
+		return errNotMine
+	}
+	return nil
+}
 
 // deliver sends to whom it is for.
 func (d *Dispatcher) deliver(ctx context.Context, claimed Delivery) (outcome string, err error) {
@@ -199,28 +227,33 @@ func (s *Store) arrived(ctx context.Context, d Delivery, outcome string, now tim
 	return nil
 }
 
-// failed notes that an attempt came to nothing, which may have been the last.
+// failed notes that an attempt came to nothing, which may have been the last. It says nothing of a
+// delivery that another server has tried since.
 func (s *Store) failed(ctx context.Context, d Delivery, failure error, now time.Time) error {
-	state, done := Waiting, time.Time{}
-	if d.Attempts > len(backoff) || errors.Is(failure, errGone) || errors.Is(failure, errNobody) {
-		state, done = Failed, now
+	state, next, done := Failed, now, now
+	if d.Attempts <= len(backoff) && !errors.Is(failure, errGone) && !errors.Is(failure, errNobody) {
+		state, next, done = Waiting, now.Add(backoff[d.Attempts-1]), time.Time{}
 	}
-	_, err := s.DB.Exec(ctx, `UPDATE alert_deliveries SET state = $1, done_at = $2, outcome = $3 WHERE id = $4 AND state = 'waiting'`,
-		string(state), database.At(done), failure.Error(), d.ID)
+	n, err := s.DB.Exec(ctx, `UPDATE alert_deliveries SET state = $1, next_at = $2, done_at = $3, outcome = $4 WHERE id = $5 AND state = 'waiting' AND attempts = $6`,
+		string(state), database.At(next), database.At(done), failure.Error(), d.ID, d.Attempts)
 	if err != nil {
 		return fmt.Errorf("note that %s did not arrive: %w", d.ID, err)
 	}
-	if d.WebhookID == "" || errors.Is(failure, errNobody) {
+	if n == 0 || d.WebhookID == "" || errors.Is(failure, errNobody) {
 		return nil
 	}
-	return s.failing(ctx, d.WebhookID, errors.Is(failure, errGone), now)
+	return s.failing(ctx, d.WebhookID, state == Failed, errors.Is(failure, errGone), now)
 }
 
-// failing notes that a webhook takes nothing, and switches off one that has not for long.
-func (s *Store) failing(ctx context.Context, webhookID string, gone bool, now time.Time) error {
+// failing notes that a webhook takes nothing, and switches off one that has not for long when a
+// delivery is given up: until then it has its day to come back.
+func (s *Store) failing(ctx context.Context, webhookID string, givenUp, gone bool, now time.Time) error {
 	_, err := s.DB.Exec(ctx, `UPDATE webhooks SET failing_since = $1 WHERE id = $2 AND failing_since = 0`, database.At(now), webhookID)
 	if err != nil {
 		return fmt.Errorf("note that webhook %s fails: %w", webhookID, err)
+	}
+	if !givenUp {
+		return nil
 	}
 	w, err := s.Webhook(ctx, webhookID)
 	if errors.Is(err, ErrNotFound) || err == nil && !w.DisabledAt.IsZero() {
@@ -232,8 +265,13 @@ func (s *Store) failing(ctx context.Context, webhookID string, gone bool, now ti
 	if !gone && now.Sub(w.FailingSince) < deadAfter {
 		return nil
 	}
-	if _, err := s.DB.Exec(ctx, `UPDATE webhooks SET disabled_at = $1 WHERE id = $2`, database.At(now), webhookID); err != nil {
-		return fmt.Errorf("switch off webhook %s: %w", webhookID, err)
+	return s.switchOff(ctx, w, now)
+}
+
+// switchOff has a webhook told of nothing any more, and tells so.
+func (s *Store) switchOff(ctx context.Context, w Webhook, now time.Time) error {
+	if _, err := s.DB.Exec(ctx, `UPDATE webhooks SET disabled_at = $1 WHERE id = $2`, database.At(now), w.ID); err != nil {
+		return fmt.Errorf("switch off webhook %s: %w", w.ID, err)
 	}
 	return s.Raise(ctx, Alert{
 		Kind: WebhookSwitchedOff, Once: fmt.Sprintf("%s %d", w.ID, now.Unix()), At: now,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,9 @@ func newReceiver(t *testing.T, answer http.HandlerFunc) *receiver {
 	r := &receiver{bodies: map[string][]string{}, heard: make(chan http.Header, 1000)}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body := new(strings.Builder)
-		_ = req.Write(body) // it is read below, whatever comes of this
+		if err := req.Write(body); err != nil {
+			return // it broke off, and is none
+		}
 		_, text, _ := strings.Cut(body.String(), "\r\n\r\n")
 		id := req.Header.Get("webhook-id")
 		r.mu.Lock()
@@ -110,6 +113,96 @@ func TestKilledWhileSending(t *testing.T) {
 	})
 }
 
+// A server that is stopped after its claim and goes on later sends nothing if another server has
+// the attempt by then, wherever it was stopped before the first byte.
+func TestStopped(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		claimed func(first *Dispatcher, meanwhile func()) // what happens after the claim
+		sent    int
+		left    string
+	}{
+		{"and goes on at once", func(*Dispatcher, func()) {}, 1, "delivered 1"},
+		{"at once", func(_ *Dispatcher, meanwhile func()) { meanwhile() }, 1, "delivered 2"},
+		{"while it looks up the name", func(first *Dispatcher, meanwhile func()) {
+			lookup := first.lookup
+			first.lookup = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+				meanwhile()
+				return lookup(ctx, network, host)
+			}
+		}, 1, "delivered 2"},
+		{"and lost the lease", func(first *Dispatcher, _ func()) {
+			first.Transact = func(context.Context, func(context.Context) error) error { return errors.New("lost") }
+		}, 0, "waiting 1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			each(t, func(w *world) {
+				r := newReceiver(w.t, status(204))
+				hook, _ := w.hook("http://receiver.example" + r.URL[strings.LastIndex(r.URL, ":"):])
+				w.raise(NearLimit, "x", nil)
+				first, second := w.dispatcher(), w.dispatcher()
+				first.lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+					return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+				}
+				second.lookup = first.lookup
+				claimed, err := first.claim(w.t.Context(), hook.ID)
+				must(w.t, err)
+				tt.claimed(first, func() { w.later(); w.flush(second) })
+				if err := first.try(w.t.Context(), *claimed); (err != nil) != (tt.left != "delivered 1") || err != nil && (!errors.Is(err, errNotMine) || strings.Contains(err.Error(), "receiver.example")) {
+					w.t.Errorf("try = %v; want errNotMine without the address, or nothing", err)
+				}
+				if got := len(r.bodies[claimed.ID]); got != tt.sent || len(r.bodies) > 1 {
+					w.t.Errorf("%d of %d arrived; want %d", got, len(r.bodies), tt.sent)
+				}
+				if got := w.deliveries(); len(got) != 1 || got[0] != hook.ID+" "+tt.left {
+					w.t.Errorf("the log says %q; want %q", got, tt.left)
+				}
+			})
+		})
+	}
+}
+
+// An answer that took long is not believed: by now another server may have the lease.
+func TestSlowAnswer(t *testing.T) {
+	in(t, func(w *world) {
+		hook, _ := w.hook("https://example.com/hook")
+		w.raise(NearLimit, "x", nil)
+		d := w.dispatcher()
+		claimed, err := d.claim(w.t.Context(), hook.ID)
+		must(w.t, err)
+		for _, took := range []time.Duration{4 * time.Second, 6 * time.Second} {
+			d.Transact = func(ctx context.Context, ask func(context.Context) error) error {
+				defer time.Sleep(took)
+				return w.DB.Transact(ctx, ask)
+			}
+			if err := d.mine(w.t.Context(), *claimed); errors.Is(err, errNotMine) != (took > sureFor) {
+				w.t.Errorf("mine = %v after %s", err, took)
+			}
+		}
+	})
+}
+
+// A failure that is noted late changes nothing of what another server has done since.
+func TestLateFailure(t *testing.T) {
+	each(t, func(w *world) {
+		hook, _ := w.hook("https://example.com/hook")
+		w.raise(NearLimit, "x", nil)
+		first := w.dispatcher()
+		late, err := first.claim(w.t.Context(), hook.ID)
+		must(w.t, err)
+		w.later()
+		if _, err := w.dispatcher().claim(w.t.Context(), hook.ID); err != nil {
+			w.t.Fatal(err)
+		}
+		must(w.t, w.failed(w.t.Context(), *late, errGone, time.Now()))
+		after, err := w.Webhook(w.t.Context(), hook.ID)
+		must(w.t, err)
+		if got := w.deliveries(); got[0] != hook.ID+" waiting 2" || !after.DisabledAt.IsZero() || !after.FailingSince.IsZero() {
+			w.t.Errorf("the log says %q, the webhook is %+v; want that it waits, and nothing noted", got, after)
+		}
+	})
+}
+
 // What comes of an attempt is for admins to read, and what a receiver may do to the next one.
 func TestOutcomes(t *testing.T) {
 	elsewhere := newReceiver(t, status(200))
@@ -178,32 +271,39 @@ func (w *world) pass(d *Dispatcher, span time.Duration) {
 	}
 }
 
-// What fails is tried for a day, later each time, and then given up.
+// What fails is tried for a day, later each time, and then given up: these are the times that the
+// guide names, and the log shows when the next is.
 func TestBackoff(t *testing.T) {
 	in(t, func(w *world) {
-		w.hook("https://example.com/hook")
+		hook, _ := w.hook("https://example.com/hook")
 		w.raise(NearLimit, "x", nil)
-		began, d := time.Now(), w.dispatcher()
-		var at []time.Duration
-		ids := map[string]bool{}
-		d.attempt = func(_ context.Context, d Delivery) (string, error) {
-			at = append(at, time.Since(began).Round(time.Minute))
-			ids[d.ID] = true
+		began, d, attempts := time.Now(), w.dispatcher(), 0
+		d.attempt = func(context.Context, Delivery) (string, error) {
+			attempts++
+			time.Sleep(3 * time.Second) // the pause begins when the answer is there
 			return "", errors.New("answered 500")
 		}
-		w.pass(d, 48*time.Hour)
-		want := []time.Duration{0}
-		for _, pause := range backoff {
-			want = append(want, want[len(want)-1]+pause)
+		w.flush(d)
+		for i, pause := range []string{"5s", "30s", "2m", "10m", "30m", "1h", "2h", "4h", "8h", "8h"} {
+			span, err := time.ParseDuration(pause)
+			must(w.t, err)
+			found, err := w.Deliveries(w.t.Context(), hook.ID, Position{}, 2)
+			must(w.t, err)
+			if got := time.Until(found[0].NextAt); len(found) != 1 || found[0].State != Waiting || found[0].Attempts != i+1 || got != span {
+				w.t.Fatalf("after %d attempts the log says %+v, the next in %s; want it in %s", i+1, found, got, span)
+			}
+			time.Sleep(span - time.Second)
+			if w.flush(d); attempts != i+1 {
+				w.t.Fatalf("%d attempts a second before the time of the %dth", attempts, i+2)
+			}
+			time.Sleep(time.Second)
+			w.flush(d)
 		}
-		for i := range want {
-			want[i] = want[i].Round(time.Minute)
+		if span := time.Since(began); span < 23*time.Hour || span > 24*time.Hour {
+			w.t.Errorf("the last attempt was after %s; want a day", span)
 		}
-		if !slices.Equal(at, want) || len(ids) != 1 {
-			w.t.Errorf("attempts with %d ids after %v; want one, after %v", len(ids), at, want)
-		}
-		if last := at[len(at)-1]; last < 23*time.Hour || last > 24*time.Hour {
-			w.t.Errorf("the last attempt was after %s; want a day", last)
+		if w.pass(d, 48*time.Hour); attempts != 11 {
+			w.t.Errorf("%d attempts; want 11", attempts)
 		}
 		if got := w.deliveries(); len(got) != 1 || !strings.HasSuffix(got[0], " failed 11") {
 			w.t.Errorf("the log says %q; want that it was given up", got)
@@ -239,6 +339,33 @@ func TestHangingReceiver(t *testing.T) {
 		must(w.t, err)
 		if got, want := found[0].Outcome, "did not answer within 10s"; got != want {
 			w.t.Errorf("the outcome is %q; want %q", got, want)
+		}
+	})
+}
+
+// A webhook that took nothing in the last five days, and nothing of what is sent to it now in a day,
+// is switched off. One that comes back is not, however long nothing was sent to it.
+func TestReturningWebhook(t *testing.T) {
+	in(t, func(w *world) {
+		hook, _ := w.hook("https://example.com/hook")
+		d, well := w.dispatcher(), false
+		d.attempt = func(context.Context, Delivery) (string, error) {
+			if !well {
+				return "", errors.New("answered 500")
+			}
+			return "answered 200", nil
+		}
+		w.raise(NearLimit, "lost", nil)
+		w.pass(d, 20*24*time.Hour)
+		w.raise(NearLimit, "late", nil)
+		w.pass(d, time.Hour)
+		well = true
+		w.pass(d, 24*time.Hour)
+		if after, err := w.Webhook(w.t.Context(), hook.ID); err != nil || !after.DisabledAt.IsZero() || !after.FailingSince.IsZero() {
+			w.t.Errorf("it is %+v, %v; want it on", after, err)
+		}
+		if got, want := w.deliveries(), []string{hook.ID + " failed 11", hook.ID + " delivered 7"}; !slices.Equal(got, want) {
+			w.t.Errorf("the log says %q; want %q", got, want)
 		}
 	})
 }

@@ -77,7 +77,7 @@ func (d *Dispatcher) mail(ctx context.Context, claimed Delivery) (outcome string
 	if err != nil {
 		return "", err
 	}
-	if err := d.Mailer.hand(ctx, to, text); err != nil {
+	if err := d.Mailer.hand(ctx, to, text, func() error { return d.mine(ctx, claimed) }); err != nil {
 		return "", inWords(err)
 	}
 	return "taken by " + d.Mailer.host, nil
@@ -142,8 +142,9 @@ func (m *Mailer) loopback() bool {
 	return m.host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
-// hand gives a mail to the server, within the time of ctx.
-func (m *Mailer) hand(ctx context.Context, to string, text []byte) error {
+// hand gives a mail to the server, within the time of ctx, if a guard allows it. That is asked when
+// nothing but the end of the mail is to be said, without which nothing is sent (RFC 5321 §4.1.1.10).
+func (m *Mailer) hand(ctx context.Context, to string, text []byte, guard func() error) error {
 	conn, err := m.connect(ctx)
 	if err != nil {
 		return err
@@ -168,6 +169,9 @@ func (m *Mailer) hand(ctx context.Context, to string, text []byte) error {
 	}
 	if _, err := w.Write(text); err != nil {
 		return err
+	}
+	if err := guard(); err != nil {
+		return err // and no QUIT, which would end the mail first
 	}
 	if err := w.Close(); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +29,7 @@ type mailServer struct {
 	starttls bool
 	tls      *tls.Config
 	listener net.Listener
+	talks    sync.WaitGroup
 
 	mu     sync.Mutex
 	plain  string   // all that came before TLS
@@ -48,12 +51,15 @@ func newMailServer(t *testing.T, starttls bool) *mailServer {
 			if err != nil {
 				return
 			}
-			serving.Go(func() { s.serve(conn) })
+			s.talks.Go(func() { s.serve(conn) })
 		}
 	})
-	t.Cleanup(func() { _ = listener.Close(); serving.Wait() })
+	t.Cleanup(func() { _ = listener.Close(); serving.Wait(); s.wait() })
 	return s
 }
+
+// wait returns when all that was said to it was heard.
+func (s *mailServer) wait() { s.talks.Wait() }
 
 func (s *mailServer) serve(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
@@ -175,6 +181,50 @@ func TestMailServers(t *testing.T) {
 	}
 }
 
+// A mail of which a server that ended made no note is sent again to the byte as it was, with its
+// Message-ID. One that was stopped while it spoke to the mail server, and goes on when another has
+// sent the mail, leaves it unsent.
+func TestMailOnce(t *testing.T) {
+	each(t, func(w *world) {
+		w.Mails = true
+		w.admin("eva", "owner")
+		server, first, second := newMailServer(w.t, true), w.dispatcher(), w.dispatcher()
+		first.Mailer, second.Mailer = server.mailer("smtp://example.com", ""), server.mailer("smtp://example.com", "")
+
+		w.raise(SecretLeaked, "ended", nil)
+		ended, err := first.claim(w.t.Context(), "")
+		must(w.t, err)
+		if _, err := first.deliver(w.t.Context(), *ended); err != nil { // and no note of it
+			w.t.Fatal(err)
+		}
+		w.later()
+		w.flush(second)
+		if len(server.mails) != 2 || server.mails[0] != server.mails[1] || !strings.Contains(server.mails[0], "Message-ID: <"+ended.ID+"@example.com>\r\n") {
+			w.t.Errorf("the mails are %q; want the same twice, with the id %s", server.mails, ended.ID)
+		}
+
+		w.raise(SecretLeaked, "stopped", nil)
+		stopped, err := first.claim(w.t.Context(), "")
+		must(w.t, err)
+		dial := first.Mailer.dial
+		first.Mailer.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			w.later()
+			w.flush(second)
+			return dial(ctx, network, address)
+		}
+		if err := first.try(w.t.Context(), *stopped); !errors.Is(err, errNotMine) {
+			w.t.Errorf("try = %v; want errNotMine", err)
+		}
+		server.wait()
+		if len(server.mails) != 3 {
+			w.t.Errorf("the mail that another sent meanwhile came %d times; want once", len(server.mails)-2)
+		}
+		if got := w.deliveries(); !slices.Equal(got, []string{"eva delivered 2", "eva delivered 2"}) {
+			w.t.Errorf("the log says %q; want each delivered at the second attempt", got)
+		}
+	})
+}
+
 // Whatever a key is called, it stands in the subject and in no other header.
 func TestMailText(t *testing.T) {
 	server := newMailServer(t, true)
@@ -188,7 +238,7 @@ func TestMailText(t *testing.T) {
 		must(t, err)
 		message, err := d.Mailer.message(Delivery{ID: "D1", event: text, CreatedAt: at}, "eva@example.com")
 		must(t, err)
-		must(t, d.Mailer.hand(t.Context(), "eva@example.com", message))
+		must(t, d.Mailer.hand(t.Context(), "eva@example.com", message, func() error { return nil }))
 		if len(server.mails) != 1 || strings.Join(server.rcpts, "") != "RCPT TO:<eva@example.com>" {
 			t.Fatalf("%q: %d mails to %q", name, len(server.mails), server.rcpts)
 		}

@@ -41,7 +41,8 @@ func (d *Dispatcher) post(ctx context.Context, claimed Delivery) (outcome string
 	case !webhook.DisabledAt.IsZero():
 		return "", fmt.Errorf("%w: the webhook is switched off", errNobody)
 	}
-	request, err := signed(ctx, webhook, secret, claimed)
+	body := &guarded{Reader: strings.NewReader(claimed.event), guard: func() error { return d.mine(ctx, claimed) }}
+	request, err := signed(ctx, webhook, secret, claimed, body)
 	if err != nil {
 		return "", err
 	}
@@ -66,16 +67,34 @@ func (d *Dispatcher) post(ctx context.Context, claimed Delivery) (outcome string
 // errNobody means that there is nobody any more to send to.
 var errNobody = errors.New("not sent")
 
-func signed(ctx context.Context, webhook Webhook, secret Secret, claimed Delivery) (*http.Request, error) {
+// guarded is what is sent if a guard allows it, which is asked before the first byte is read: a
+// receiver that was found, and has its connection, is sent the head of the request alone otherwise.
+type guarded struct {
+	io.Reader
+	guard func() error // nil: it was asked
+}
+
+func (g *guarded) Read(p []byte) (int, error) {
+	if g.guard != nil {
+		if err := g.guard(); err != nil {
+			return 0, err
+		}
+		g.guard = nil
+	}
+	return g.Reader.Read(p)
+}
+
+func signed(ctx context.Context, webhook Webhook, secret Secret, claimed Delivery, body io.Reader) (*http.Request, error) {
 	now := time.Now()
 	sum, err := signature(secret, claimed.ID, now, claimed.event)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, webhook.URL, strings.NewReader(claimed.event))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, webhook.URL, body)
 	if err != nil {
 		return nil, errors.New("its address cannot be read")
 	}
+	request.ContentLength = int64(len(claimed.event))
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "wardkey")
 	request.Header.Set("webhook-id", claimed.ID)
@@ -104,10 +123,14 @@ func (d *Dispatcher) client(plainText bool) *http.Client {
 // maxOutcome is how much is kept of what went wrong.
 const maxOutcome = 300
 
-// inWords is what went wrong on the way to a receiver, without the address that it was on the way to.
+// inWords is what went wrong on the way to a receiver, without the address that it was on the way
+// to. That nothing was sent stays what it is.
 func inWords(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
+	}
+	if errors.Is(err, errNotMine) {
+		return err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("did not answer within %s", sendWithin)
