@@ -25,9 +25,12 @@ const (
 	sendEvery  = time.Second        // so often it is asked what is due
 	sendWithin = 10 * time.Second   // so long a receiver may take
 
+	// mailWithin is how long a mail server may take. Many look into a mail before they answer its end,
+	// and what is not waited for comes twice (RFC 5321 §4.5.3.2.6).
+	mailWithin = time.Minute
 	// claimedFor is how long an attempt is left to the server that claimed it: longer than an attempt
 	// and the note of what came of it can take.
-	claimedFor = time.Minute
+	claimedFor = 2 * time.Minute
 	// sureFor is how long it is believed that an attempt is still one's own. It is less than what
 	// another server waits before it takes the lease.
 	sureFor = 5 * time.Second
@@ -157,14 +160,16 @@ func (d *Dispatcher) claim(ctx context.Context, webhookID string) (claimed *Deli
 	return claimed, err
 }
 
-// try makes one attempt, and notes what came of it even if the server is to end.
+// try makes one attempt, and notes what came of it even if the server is to end. Then the attempt
+// has no more time than that of a webhook.
 func (d *Dispatcher) try(ctx context.Context, claimed Delivery) error {
 	attempt := d.attempt
 	if attempt == nil {
 		attempt = d.deliver
 	}
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
-	defer cancel()
+	within, giveUp := context.WithTimeout(context.WithoutCancel(ctx), claimed.within())
+	defer giveUp()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(sendWithin, giveUp) })()
 	outcome, failure := "", errTooOften
 	if claimed.Attempts <= len(backoff)+1 {
 		outcome, failure = attempt(within, claimed)
@@ -180,6 +185,14 @@ func (d *Dispatcher) try(ctx context.Context, claimed Delivery) error {
 		}
 		return d.Store.failed(ctx, claimed, failure, time.Now())
 	})
+}
+
+// within is how long an attempt may take.
+func (d Delivery) within() time.Duration {
+	if d.WebhookID == "" {
+		return mailWithin
+	}
+	return sendWithin
 }
 
 var errTooOften = errors.New("the server ended during the last attempt")

@@ -78,7 +78,7 @@ func (d *Dispatcher) mail(ctx context.Context, claimed Delivery) (outcome string
 		return "", err
 	}
 	if err := d.Mailer.hand(ctx, to, text, func() error { return d.mine(ctx, claimed) }); err != nil {
-		return "", inWords(err)
+		return "", inWords(err, claimed.within())
 	}
 	return "taken by " + d.Mailer.host, nil
 }
@@ -150,6 +150,7 @@ func (m *Mailer) hand(ctx context.Context, to string, text []byte, guard func() 
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // Quit has the last word
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
 	client, err := smtp.NewClient(conn, m.host)
 	if err != nil {
 		return err

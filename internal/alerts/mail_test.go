@@ -27,6 +27,7 @@ import (
 type mailServer struct {
 	t        *testing.T
 	starttls bool
+	pause    time.Duration // before it answers that it took a mail
 	tls      *tls.Config
 	listener net.Listener
 	talks    sync.WaitGroup
@@ -112,6 +113,7 @@ func (s *mailServer) serve(conn net.Conn) {
 			s.mu.Lock()
 			s.mails = append(s.mails, text.String())
 			s.mu.Unlock()
+			time.Sleep(s.pause)
 			say("250 taken")
 		case verb == "QUIT":
 			say("221 bye")
@@ -223,6 +225,52 @@ func TestMailOnce(t *testing.T) {
 			w.t.Errorf("the log says %q; want each delivered at the second attempt", got)
 		}
 	})
+}
+
+// A mail server that looks into a mail for long before it takes it has it once. One that never says
+// so has a minute, or ten seconds more when this server is to end.
+func TestSlowMailServer(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		pause, after time.Duration // until it says that it took the mail; until this server is to end
+		state        DeliveryState
+		outcome      string
+		took         time.Duration
+	}{
+		{"looks into it", 40 * time.Second, time.Hour, Delivered, "taken by 127.0.0.1", 40 * time.Second},
+		{"says nothing", time.Hour, time.Hour, Waiting, "did not answer within 1m0s", time.Minute},
+		{"says nothing before the end", time.Hour, 5 * time.Second, Waiting, "did not answer", 15 * time.Second},
+		{"is quick enough before the end", 12 * time.Second, 5 * time.Second, Delivered, "taken by 127.0.0.1", 12 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(w *world) {
+				w.Mails = true
+				w.admin("eva", "owner")
+				w.raise(SecretLeaked, "x", nil)
+				server, d := &mailServer{t: w.t, pause: tt.pause}, w.dispatcher()
+				var err error
+				d.Mailer, err = NewMailer("smtp://127.0.0.1", "", "alerts@example.com")
+				must(w.t, err)
+				d.Mailer.dial = func(context.Context, string, string) (net.Conn, error) {
+					here, there := net.Pipe()
+					server.talks.Go(func() { server.serve(there) })
+					return here, nil
+				}
+				ctx, stop := context.WithTimeout(w.t.Context(), tt.after)
+				defer stop()
+				claimed, err := d.claim(ctx, "")
+				must(w.t, err)
+				began := time.Now()
+				must(w.t, d.try(ctx, *claimed))
+				found, err := w.Deliveries(w.t.Context(), "", Position{}, 1)
+				must(w.t, err)
+				if got := found[0]; got.State != tt.state || !strings.HasPrefix(got.Outcome, tt.outcome) || time.Since(began) != tt.took {
+					w.t.Errorf("after %s it is %s, %q; want after %s %s, %q", time.Since(began), got.State, got.Outcome, tt.took, tt.state, tt.outcome)
+				}
+				server.wait()
+			})
+		})
+	}
 }
 
 // Whatever a key is called, it stands in the subject and in no other header.

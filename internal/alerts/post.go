@@ -48,7 +48,7 @@ func (d *Dispatcher) post(ctx context.Context, claimed Delivery) (outcome string
 	}
 	answer, err := d.client(request.URL.Scheme == "http").Do(request)
 	if err != nil {
-		return "", inWords(err)
+		return "", inWords(err, claimed.within())
 	}
 	defer answer.Body.Close()                                     //nolint:errcheck // nothing of it is needed
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4096)) // some receivers take offence otherwise
@@ -125,15 +125,15 @@ const maxOutcome = 300
 
 // inWords is what went wrong on the way to a receiver, without the address that it was on the way
 // to. That nothing was sent stays what it is.
-func inWords(err error) error {
+func inWords(err error, within time.Duration) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
 	if errors.Is(err, errNotMine) {
 		return err
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("did not answer within %s", sendWithin)
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		return fmt.Errorf("did not answer within %s", within)
 	}
 	text := strings.ReplaceAll(err.Error(), "\x00", "") // which PostgreSQL takes for no text
 	return errors.New("could not be reached: " + strings.ToValidUTF8(text[:min(len(text), maxOutcome)], ""))
