@@ -54,7 +54,7 @@ func scanDerived(row interface{ Scan(dest ...any) error }, extra any) (*Client, 
 	}
 	c.TokenLifetime, c.SuspendedAt, c.ExpiresAt = time.Duration(lifetime)*time.Second, suspended.Time, expires.Time
 	c.Held = heldOf(allSections, held, permissions)
-	if c.Limits, err = parseLimits(c.Plan, limits); err != nil {
+	if c.Limits, err = ParseLimits(c.Plan, limits); err != nil {
 		return nil, fmt.Errorf("read client %s: %w", c.ID, err)
 	}
 	for text := range strings.FieldsSeq(secrets) {

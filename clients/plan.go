@@ -101,8 +101,8 @@ func (c *Client) storedLimits() string {
 	return fmt.Sprintf("%d %d %d", c.Limits.PerMinute, c.Limits.Burst, c.Limits.PerDay)
 }
 
-// parseLimits reads the limits of a client that is on the plan.
-func parseLimits(plan Plan, stored string) (l Limits, err error) {
+// ParseLimits reads the limits of a client that is on the plan, as they stand beside it in the store.
+func ParseLimits(plan Plan, stored string) (l Limits, err error) {
 	if plan != Enterprise {
 		return plan.Limits(), nil
 	}

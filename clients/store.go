@@ -53,7 +53,7 @@ func scan(row interface{ Scan(dest ...any) error }) (*Client, error) {
 	c.TokenLifetime = time.Duration(lifetime) * time.Second
 	c.SuspendedAt, c.ExpiresAt, c.CreatedAt, c.LastUsedAt = suspended.Time, expires.Time, created.Time, used.Time
 	c.Held = heldOf(allSections, held.String, permissions.String)
-	if c.Limits, err = parseLimits(c.Plan, limits); err != nil {
+	if c.Limits, err = ParseLimits(c.Plan, limits); err != nil {
 		return nil, fmt.Errorf("read client %s: %w", c.ID, err)
 	}
 	for text := range strings.FieldsSeq(secrets.String) {

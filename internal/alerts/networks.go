@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -15,8 +16,7 @@ const (
 	// everywhere is of how many networks a client is at home in all: another tells nothing, and is
 	// not remembered.
 	everywhere = 50
-	// manyNetworks is how many are learnt at a time without a word.
-	manyNetworks = 20_000
+	// networkBatch is how many are learnt at a time without a word.
 	networkBatch = 200
 )
 
@@ -24,72 +24,114 @@ const (
 // never got one from, if they have been known for a week. A network is an IPv4 /24 or an IPv6 /48.
 func (w *Watch) Networks(ctx context.Context, now time.Time) error {
 	// Of clients of which nothing is known yet, all is learnt.
-	first, err := w.fresh(ctx, `SELECT DISTINCT client_id, '', block FROM usage_hours u
-		WHERE hour >= $1 AND outcome = 'granted' AND block <> '' AND NOT EXISTS (SELECT 1 FROM known_networks k WHERE k.owner = u.client_id)
-		ORDER BY client_id, block LIMIT $2`, hourOf(now)-1, manyNetworks)
+	learn := func(page []sighting) error {
+		for part := range slices.Chunk(page, networkBatch) {
+			if err := w.learnAll(ctx, part, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err := w.sightings(ctx, `SELECT DISTINCT u.client_id, '', u.block FROM usage_hours u
+		WHERE (u.client_id, u.block) > ($1, $2) AND u.hour >= $4 AND u.outcome = 'granted' AND u.block <> ''
+			AND NOT EXISTS (SELECT 1 FROM known_networks k WHERE k.owner = u.client_id)
+		ORDER BY u.client_id, u.block LIMIT $3`, learn, hourOf(now)-1)
 	if err != nil {
 		return err
 	}
-	for part := range slices.Chunk(first, networkBatch) {
-		if err := w.learnAll(ctx, part, now); err != nil {
-			return err
+	meet := func(page []sighting) error {
+		for _, n := range page {
+			if err := w.learn(ctx, n, now.Add(-settled), now, Alert{
+				Kind: NewNetwork, ClientID: n.owner, ClientName: n.name,
+				Text: fmt.Sprintf("It got tokens from the network %s, from which it never did before. If nobody moved it there, its secret may be known to others.", n.network),
+			}); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	fresh, err := w.fresh(ctx, `SELECT DISTINCT c.id, c.name, u.block FROM usage_hours u JOIN clients c ON c.id = u.client_id
-		WHERE u.hour >= $1 AND u.outcome = 'granted' AND u.block <> ''
+	return w.sightings(ctx, `SELECT DISTINCT c.id, c.name, u.block FROM usage_hours u JOIN clients c ON c.id = u.client_id
+		WHERE (u.client_id, u.block) > ($1, $2) AND u.hour >= $4 AND u.outcome = 'granted' AND u.block <> ''
 			AND NOT EXISTS (SELECT 1 FROM known_networks k WHERE k.owner = c.id AND k.network = u.block)
-			AND (SELECT count(*) FROM known_networks k WHERE k.owner = c.id) < $2
-		ORDER BY c.id, u.block LIMIT $3`, hourOf(now)-1, everywhere, 10*some)
-	for _, n := range fresh {
-		if err := w.learn(ctx, n, now.Add(-settled), now, Alert{
-			Kind: NewNetwork, ClientID: n.owner, ClientName: n.name,
-			Text: fmt.Sprintf("It got tokens from the network %s, from which it never did before. If nobody moved it there, its secret may be known to others.", n.network),
-		}); err != nil {
-			return err
-		}
-	}
-	return err
+			AND (SELECT count(*) FROM known_networks k WHERE k.owner = c.id) < $5
+		ORDER BY c.id, u.block LIMIT $3`, meet, hourOf(now)-1, everywhere)
 }
 
 // Places tells of admins who signed in from an address, or an IPv6 network of 64 bits, that was
-// not known to be theirs: they were not there in the last 30 days. The first one is not told.
+// not known to be theirs: they were not there in the last 30 days. The first one ever is not told.
 func (w *Watch) Places(ctx context.Context, now time.Time) error {
-	// An address that is not known to be theirs any more is new the next time.
+	meet := func(page []sighting) error {
+		for _, n := range page {
+			if err := w.learn(ctx, n, now.Add(-time.Second), now, Alert{
+				Kind: AdminFromNewPlace,
+				Text: fmt.Sprintf("%s signed in from %s, from where they did not in the last 30 days. If it was not them, reset their password.", n.name, n.network),
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err := w.sightings(ctx, `SELECT a.id, a.email, s.address FROM sign_in_addresses s JOIN admins a ON a.id = s.admin_id
+		WHERE (a.id, s.address) > ($1, $2) AND NOT EXISTS (SELECT 1 FROM known_networks k WHERE k.owner = a.id AND k.network = s.address)
+		ORDER BY a.id, s.address LIMIT $3`, meet)
+	if err != nil {
+		return err
+	}
+	return w.forgetPlaces(ctx)
+}
+
+// forgetPlaces has an address be new again from where an admin has not signed in for 30 days, once
+// there is another that is known. Until then it stays: of who signs in after long, from wherever,
+// nothing else would be known.
+func (w *Watch) forgetPlaces(ctx context.Context) error {
 	_, err := w.Store.DB.Exec(ctx, `DELETE FROM known_networks WHERE owner IN (SELECT id FROM admins)
-		AND NOT EXISTS (SELECT 1 FROM sign_in_addresses s WHERE s.admin_id = owner AND s.address = network)`)
+		AND NOT EXISTS (SELECT 1 FROM sign_in_addresses s WHERE s.admin_id = known_networks.owner AND s.address = known_networks.network)
+		AND EXISTS (SELECT 1 FROM sign_in_addresses s JOIN known_networks k ON k.owner = s.admin_id AND k.network = s.address WHERE s.admin_id = known_networks.owner)`)
 	if err != nil {
 		return fmt.Errorf("forget places: %w", err)
 	}
-	fresh, err := w.fresh(ctx, `SELECT a.id, a.email, s.address FROM sign_in_addresses s JOIN admins a ON a.id = s.admin_id
-		WHERE NOT EXISTS (SELECT 1 FROM known_networks k WHERE k.owner = a.id AND k.network = s.address) ORDER BY s.last_at, a.id, s.address LIMIT $1`, some)
-	for _, n := range fresh {
-		if err := w.learn(ctx, n, now.Add(-time.Second), now, Alert{
-			Kind: AdminFromNewPlace,
-			Text: fmt.Sprintf("%s signed in from %s, from where they did not in the last 30 days. If it was not them, reset their password.", n.name, n.network),
-		}); err != nil {
-			return err
-		}
-	}
-	return err
+	return nil
 }
 
 // A sighting is somebody in a network that was not known to be theirs.
 type sighting struct{ owner, name, network string }
 
-func (w *Watch) fresh(ctx context.Context, statement string, args ...any) (all []sighting, err error) {
+// networksPage is how many networks are read at a time.
+const networksPage = 20_000
+
+// sightings does something for each page of what a statement finds, in the order of owners and
+// networks: those behind $1 and $2, and of them the first $3.
+func (w *Watch) sightings(ctx context.Context, statement string, do func(page []sighting) error, args ...any) error {
+	size := cmp.Or(w.page, networksPage)
+	for behind := (sighting{}); ; {
+		page, err := w.querySightings(ctx, statement, append([]any{behind.owner, behind.network, size}, args...)...)
+		if err != nil {
+			return fmt.Errorf("look for new networks: %w", err)
+		}
+		if err := do(page); err != nil {
+			return err
+		}
+		if len(page) < size {
+			return nil
+		}
+		behind = page[size-1]
+	}
+}
+
+func (w *Watch) querySightings(ctx context.Context, statement string, args ...any) (page []sighting, err error) {
 	rows, err := w.Store.DB.Query(ctx, statement, args...)
 	if err != nil {
-		return nil, fmt.Errorf("look for new networks: %w", err)
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var n sighting
 		if err := rows.Scan(&n.owner, &n.name, &n.network); err != nil {
-			return nil, fmt.Errorf("look for new networks: %w", err)
+			return nil, err
 		}
-		all = append(all, n)
+		page = append(page, n)
 	}
-	return all, rows.Err()
+	return page, rows.Err()
 }
 
 // learnAll remembers networks.

@@ -244,7 +244,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	_, err := s.DB.Exec(ctx, `DELETE FROM alert_deliveries WHERE created_at < $1 AND state <> $2`, database.At(now.Add(-deliveriesKept)), string(Waiting))
 	if err == nil {
 		_, err = s.DB.Exec(ctx, `DELETE FROM known_networks WHERE NOT EXISTS (SELECT 1 FROM clients c WHERE c.id = owner)
-			AND NOT EXISTS (SELECT 1 FROM sign_in_addresses a WHERE a.admin_id = owner AND a.address = network)`)
+			AND NOT EXISTS (SELECT 1 FROM admins a WHERE a.id = owner)`)
 	}
 	if err == nil {
 		_, err = s.DB.Exec(ctx, `DELETE FROM alert_mutes WHERE admin_id <> '' AND NOT EXISTS (SELECT 1 FROM admins a WHERE a.id = admin_id)`)

@@ -30,22 +30,19 @@ func (w *Watch) refused(ctx context.Context, hour int64, now time.Time) error {
 		return nil
 	}
 	day := fmt.Sprint(hour / 24)
-	all, err := w.query(ctx, "refused requests", `SELECT c.id, c.name, u.refused, u.total
-		FROM (SELECT client_id, CAST(sum(CASE outcome WHEN 'granted' THEN 0 ELSE requests END) AS BIGINT) AS refused, CAST(sum(requests) AS BIGINT) AS total
-			FROM usage_hours WHERE hour = $1 GROUP BY client_id) u
-		JOIN clients c ON c.id = u.client_id
-		WHERE u.total >= $2 AND u.refused * 100 >= u.total * $3
-			AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'error_rate ' || c.id || ' ' || CAST($4 AS TEXT))
-		ORDER BY c.id LIMIT $5`, hour, w.Refusals.Least, w.Refusals.Percent, day, some)
-	var raised []Alert
-	for _, f := range all {
-		raised = append(raised, Alert{
-			Kind: ErrorRate, Once: f.clientID + " " + day, ClientID: f.clientID, ClientName: f.name, At: now,
-			Text: fmt.Sprintf("Of %d token requests since %s, %d were refused. Its page and wardkey why say for what reasons.",
-				f.b, time.Unix(hour*3600, 0).UTC().Format(moment), f.a),
+	tell := func(f found) error {
+		return w.Store.Raise(ctx, Alert{
+			Kind: ErrorRate, Once: f.id + " " + day, ClientID: f.clientID, ClientName: f.name, At: now,
+			Text: fmt.Sprintf("Of %d token requests since %s, %d were refused. Its page and wardkey why say for what reasons.", f.b, when(hour*3600), f.a),
 		})
 	}
-	return w.tell(ctx, err, raised)
+	return w.all(ctx, "refused requests", `SELECT c.id, c.id, c.name, '', u.refused, u.total
+		FROM (SELECT client_id, CAST(sum(CASE outcome WHEN 'granted' THEN 0 ELSE requests END) AS BIGINT) AS refused, CAST(sum(requests) AS BIGINT) AS total
+			FROM usage_hours WHERE hour = $3 GROUP BY client_id) u
+		JOIN clients c ON c.id = u.client_id
+		WHERE c.id > $1 AND u.total >= $4 AND u.refused * 100 >= u.total * $5
+			AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'error_rate ' || c.id || ' ' || CAST($6 AS TEXT))
+		ORDER BY c.id LIMIT $2`, tell, hour, w.Refusals.Least, w.Refusals.Percent, day)
 }
 
 // sameHours is on how many days before the same hour is looked at.
@@ -58,22 +55,20 @@ func (w *Watch) volume(ctx context.Context, hour int64, now time.Time) error {
 		return nil
 	}
 	day := fmt.Sprint(hour / 24)
-	all, err := w.query(ctx, "unusual volume", `SELECT id, name, requests, before FROM (SELECT c.id, c.name, u.requests,
-			(SELECT CAST(COALESCE(sum(b.requests), 0) AS BIGINT) FROM usage_hours b
-				WHERE b.client_id = c.id AND b.hour IN ($1 - 24, $1 - 48, $1 - 72, $1 - 96, $1 - 120, $1 - 144, $1 - 168)) AS before
-		FROM (SELECT client_id, CAST(sum(requests) AS BIGINT) AS requests FROM usage_hours WHERE hour = $1 GROUP BY client_id HAVING sum(requests) >= $2) u
-		JOIN clients c ON c.id = u.client_id AND c.created_at <= ($1 - 168) * 3600
-		WHERE NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'unusual_volume ' || c.id || ' ' || CAST($3 AS TEXT))) busy
-		WHERE requests * 100 * 7 >= before * $4 ORDER BY id LIMIT $5`, hour, w.Volume.Least, day, w.Volume.Percent, some)
-	var raised []Alert
-	for _, f := range all {
-		raised = append(raised, Alert{
-			Kind: UnusualVolume, Once: f.clientID + " " + day, ClientID: f.clientID, ClientName: f.name, At: now,
+	tell := func(f found) error {
+		return w.Store.Raise(ctx, Alert{
+			Kind: UnusualVolume, Once: f.id + " " + day, ClientID: f.clientID, ClientName: f.name, At: now,
 			Text: fmt.Sprintf("It made %d token requests since %s. On the %d days before, it made %d on average in the same hour.",
-				f.a, time.Unix(hour*3600, 0).UTC().Format(moment), sameHours, f.b/sameHours),
+				f.a, when(hour*3600), sameHours, f.b/sameHours),
 		})
 	}
-	return w.tell(ctx, err, raised)
+	return w.all(ctx, "unusual volume", `SELECT id, id, name, '', requests, before FROM (SELECT c.id, c.name, u.requests,
+			(SELECT CAST(COALESCE(sum(b.requests), 0) AS BIGINT) FROM usage_hours b
+				WHERE b.client_id = c.id AND b.hour IN ($3 - 24, $3 - 48, $3 - 72, $3 - 96, $3 - 120, $3 - 144, $3 - 168)) AS before
+		FROM (SELECT client_id, CAST(sum(requests) AS BIGINT) AS requests FROM usage_hours WHERE hour = $3 GROUP BY client_id HAVING sum(requests) >= $4) u
+		JOIN clients c ON c.id = u.client_id AND c.created_at <= ($3 - 168) * 3600
+		WHERE c.id > $1 AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'unusual_volume ' || c.id || ' ' || CAST($5 AS TEXT))) busy
+		WHERE requests * 100 * 7 >= before * $6 ORDER BY id LIMIT $2`, tell, hour, w.Volume.Least, day, w.Volume.Percent)
 }
 
 // nearly is what part of a limit is worth telling of, in percent.
@@ -82,28 +77,39 @@ const nearly = 80
 // Limits tells of clients that took 80 % of what they may in a day, once a day, and of the account
 // likewise. What servers have in reserve counts as taken.
 func (w *Watch) Limits(ctx context.Context, now time.Time) error {
-	day := dayOf(now)
-	all, err := w.query(ctx, "clients near their limits", `SELECT c.id, c.name, l.day_taken, 0 FROM limit_counts l JOIN clients c ON c.id = l.client_id
-		WHERE l.day = $1 AND (c.plan = 'free' AND l.day_taken >= $2 OR c.plan = 'pro' AND l.day_taken >= $3 OR c.plan = 'enterprise')
-			AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'near_limit ' || c.id || ' ' || CAST($4 AS TEXT))
-		ORDER BY c.id LIMIT $5`, day, near(clients.Free.Limits().PerDay), near(clients.Pro.Limits().PerDay), fmt.Sprint(day), 10*some)
-	if err != nil {
+	if err := w.clientLimits(ctx, now); err != nil {
 		return err
 	}
-	for _, f := range all {
-		c, err := clients.NewStore(w.Store.DB).Client(ctx, f.clientID)
-		if err != nil {
-			return err
-		}
-		if err := w.nearLimit(ctx, c.ID, "It has", f.a, c.Limits.PerDay, now); err != nil {
-			return err
-		}
+	var taken int64
+	err := w.Store.DB.QueryRow(ctx, `SELECT COALESCE(max(day_taken), 0) FROM limit_counts WHERE client_id = '*' AND day = $1`, dayOf(now)).Scan(&taken)
+	if err != nil {
+		return fmt.Errorf("look for the limit of the account: %w", err)
 	}
-	account, err := w.query(ctx, "the limit of the account", `SELECT '', '', day_taken, 0 FROM limit_counts WHERE client_id = '*' AND day = $1`, day)
-	for _, f := range account {
-		err = w.nearLimit(ctx, "", "All keys together have", f.a, w.AccountPerDay, now)
+	return w.nearLimit(ctx, "", "All keys together have", taken, w.AccountPerDay, now)
+}
+
+// clientLimits looks at all clients with numbers of their own, because what those are is not for a
+// statement to read. The plus keeps the day from choosing the index: each page would go through all
+// clients of the day again.
+func (w *Watch) clientLimits(ctx context.Context, now time.Time) error {
+	day, free, pro := dayOf(now), clients.Free.Limits().PerDay, clients.Pro.Limits().PerDay
+	tell := func(f found) error {
+		perDay := f.b
+		if perDay == 0 {
+			own, err := clients.ParseLimits(clients.Enterprise, f.text)
+			if err != nil {
+				return fmt.Errorf("the limits of client %s: %w", f.id, err)
+			}
+			perDay = own.PerDay
+		}
+		return w.nearLimit(ctx, f.id, "It has", f.a, perDay, now)
 	}
-	return err
+	return w.all(ctx, "clients near their limits", `SELECT c.id, c.id, c.name, c.limits, l.day_taken,
+			CASE c.plan WHEN 'free' THEN CAST($3 AS BIGINT) WHEN 'pro' THEN CAST($4 AS BIGINT) ELSE 0 END
+		FROM limit_counts l JOIN clients c ON c.id = l.client_id
+		WHERE l.client_id > $1 AND +l.day = $5 AND (c.plan = 'free' AND l.day_taken >= $6 OR c.plan = 'pro' AND l.day_taken >= $7 OR c.plan = 'enterprise')
+			AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'near_limit ' || c.id || ' ' || CAST($8 AS TEXT))
+		ORDER BY l.client_id LIMIT $2`, tell, free, pro, day, near(free), near(pro), fmt.Sprint(day))
 }
 
 // near is from what number on a limit is near.

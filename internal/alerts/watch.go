@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,8 @@ type Watch struct {
 	Refusals, Volume Threshold
 	// AccountPerDay is how many requests all clients together may make in a day; 0 for no limit.
 	AccountPerDay int64
+
+	page int // how much is read at a time; 0: as much as is usual, tests take less
 }
 
 // A Threshold is passed by both: a ratio, in percent of what it is compared with, and a number of
@@ -62,33 +65,54 @@ func (w *Watch) Run(ctx context.Context) error {
 	return nil
 }
 
-// some is how many of a kind are told in one look. The rest follows with the next.
-const some = 200
+// pageSize is how much is read at a time of what a look finds, however much that is.
+const pageSize = 1000
 
 // warnings are how long before an end it is told, the last first.
 var warnings = []time.Duration{24 * time.Hour, 7 * 24 * time.Hour, 15 * 24 * time.Hour}
 
-// found is a client that a query found, with two numbers of which the query knows the meaning.
+// found is what a statement finds of a client, with a text and two numbers of which the statement
+// knows the meaning.
 type found struct {
-	clientID, name string
-	a, b           int64
+	id, clientID, name, text string // the id of the client, or of what it is about
+	a, b                     int64
 }
 
-// query returns what a statement finds: a client's id and name, and two numbers.
-func (w *Watch) query(ctx context.Context, what, statement string, args ...any) (all []found, err error) {
+// all does something for each row that a statement finds. It reads them page by page in the order of
+// their ids, so that each has its turn in each look: those behind $1, and of them the first $2.
+func (w *Watch) all(ctx context.Context, what, statement string, do func(found) error, args ...any) error {
+	size := cmp.Or(w.page, pageSize)
+	for behind := ""; ; {
+		page, err := w.query(ctx, statement, append([]any{behind, size}, args...)...)
+		if err != nil {
+			return fmt.Errorf("look for %s: %w", what, err)
+		}
+		for _, f := range page {
+			if err := do(f); err != nil {
+				return err
+			}
+			behind = f.id
+		}
+		if len(page) < size {
+			return nil
+		}
+	}
+}
+
+func (w *Watch) query(ctx context.Context, statement string, args ...any) (page []found, err error) {
 	rows, err := w.Store.DB.Query(ctx, statement, args...)
 	if err != nil {
-		return nil, fmt.Errorf("look for %s: %w", what, err)
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var f found
-		if err := rows.Scan(&f.clientID, &f.name, &f.a, &f.b); err != nil {
-			return nil, fmt.Errorf("look for %s: %w", what, err)
+		if err := rows.Scan(&f.id, &f.clientID, &f.name, &f.text, &f.a, &f.b); err != nil {
+			return nil, err
 		}
-		all = append(all, f)
+		page = append(page, f)
 	}
-	return all, rows.Err()
+	return page, rows.Err()
 }
 
 // Expiring tells of keys and secrets that end in 15 days, in 7 and in 1, each time once. Of a secret
@@ -120,58 +144,34 @@ func within(days int) string {
 
 const moment = "2006-01-02 15:04 UTC"
 
+// when is a Unix time in words.
+func when(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(moment) }
+
 func (w *Watch) expiringClients(ctx context.Context, days int, from, until database.Time, now time.Time) error {
-	all, err := w.query(ctx, "keys that expire", `SELECT c.id, c.name, c.expires_at, 0 FROM client_search s JOIN clients c ON c.id = s.client_id
-		WHERE s.expires_at > $1 AND s.expires_at <= $2 AND NOT c.disabled AND NOT EXISTS (
-			SELECT 1 FROM alerts a WHERE a.told_once = 'client_expiring ' || c.id || ' ' || c.expires_at || ' ' || CAST($3 AS TEXT))
-		ORDER BY s.expires_at LIMIT $4`, from, until, fmt.Sprint(days), some)
-	for _, f := range all {
-		err = w.Store.Raise(ctx, Alert{
-			Kind: ClientExpiring, Once: fmt.Sprintf("%s %d %d", f.clientID, f.a, days), ClientID: f.clientID, ClientName: f.name, At: now,
-			Text: fmt.Sprintf("The key expires %s, on %s. From then on it gets no tokens. Give it another end if it is still needed.",
-				within(days), time.Unix(f.a, 0).UTC().Format(moment)),
+	tell := func(f found) error {
+		return w.Store.Raise(ctx, Alert{
+			Kind: ClientExpiring, Once: fmt.Sprintf("%s %d %d", f.id, f.a, days), ClientID: f.clientID, ClientName: f.name, At: now,
+			Text: fmt.Sprintf("The key expires %s, on %s. From then on it gets no tokens. Give it another end if it is still needed.", within(days), when(f.a)),
 		})
-		if err != nil {
-			return err
-		}
 	}
-	return err
+	return w.all(ctx, "keys that expire", `SELECT c.id, c.id, c.name, '', c.expires_at, 0 FROM client_search s JOIN clients c ON c.id = s.client_id
+		WHERE c.id > $1 AND s.expires_at > $3 AND s.expires_at <= $4 AND NOT c.disabled AND NOT EXISTS (
+			SELECT 1 FROM alerts a WHERE a.told_once = 'client_expiring ' || c.id || ' ' || c.expires_at || ' ' || CAST($5 AS TEXT))
+		ORDER BY c.id LIMIT $2`, tell, from, until, fmt.Sprint(days))
 }
 
 func (w *Watch) expiringSecrets(ctx context.Context, days int, from, until database.Time, now time.Time) error {
-	rows, err := w.Store.DB.Query(ctx, `SELECT s.id, s.hint, s.expires_at, c.id, c.name FROM client_secrets s JOIN clients c ON c.id = s.client_id
-		WHERE s.expires_at > $1 AND s.expires_at > 0 AND s.expires_at <= $2 AND s.revoked_at = 0 AND NOT c.disabled
+	tell := func(f found) error {
+		return w.Store.Raise(ctx, Alert{
+			Kind: SecretExpiring, Once: fmt.Sprintf("%s %d %d", f.id, f.a, days), ClientID: f.clientID, ClientName: f.name, At: now,
+			Text: fmt.Sprintf("The secret that ends in %s expires %s, on %s. Add another and move its users to it before then.", f.text, within(days), when(f.a)),
+		})
+	}
+	return w.all(ctx, "secrets that expire", `SELECT s.id, c.id, c.name, s.hint, s.expires_at, 0 FROM client_secrets s JOIN clients c ON c.id = s.client_id
+		WHERE s.id > $1 AND s.expires_at > $3 AND s.expires_at > 0 AND s.expires_at <= $4 AND s.revoked_at = 0 AND NOT c.disabled
 			AND NOT EXISTS (SELECT 1 FROM client_secrets newer WHERE newer.client_id = s.client_id AND newer.created_at > s.created_at AND newer.revoked_at = 0)
-			AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'secret_expiring ' || s.id || ' ' || s.expires_at || ' ' || CAST($3 AS TEXT))
-		ORDER BY s.expires_at LIMIT $4`, from, until, fmt.Sprint(days), some)
-	if err != nil {
-		return fmt.Errorf("look for secrets that expire: %w", err)
-	}
-	defer rows.Close()
-	var all []Alert
-	for rows.Next() {
-		var id, hint string
-		var end database.Time
-		a := Alert{Kind: SecretExpiring, At: now}
-		if err := rows.Scan(&id, &hint, &end, &a.ClientID, &a.ClientName); err != nil {
-			return fmt.Errorf("look for secrets that expire: %w", err)
-		}
-		a.Once = fmt.Sprintf("%s %d %d", id, end.Unix(), days)
-		a.Text = fmt.Sprintf("The secret that ends in %s expires %s, on %s. Add another and move its users to it before then.", hint, within(days), end.Format(moment))
-		all = append(all, a)
-	}
-	return w.tell(ctx, rows.Err(), all)
-}
-
-// tell raises alerts, unless reading what they are of went wrong.
-func (w *Watch) tell(ctx context.Context, err error, all []Alert) error {
-	for _, a := range all {
-		if err != nil {
-			return err
-		}
-		err = w.Store.Raise(ctx, a)
-	}
-	return err
+			AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'secret_expiring ' || s.id || ' ' || s.expires_at || ' ' || CAST($5 AS TEXT))
+		ORDER BY s.id LIMIT $2`, tell, from, until, fmt.Sprint(days))
 }
 
 // rotated is how long after a new secret was made the old one may still be used.
@@ -180,34 +180,26 @@ const rotated = 24 * time.Hour
 // OldSecrets tells of secrets that were used in this hour or the last although there has been a
 // newer one for a day, once of each.
 func (w *Watch) OldSecrets(ctx context.Context, now time.Time) error {
-	rows, err := w.Store.DB.Query(ctx, `SELECT older.id, older.hint, older.expires_at, newer.created_at, c.id, c.name
-		FROM (SELECT DISTINCT client_id, secret_id FROM secret_activity WHERE hour >= $1) used
-		JOIN client_secrets older ON older.id = used.secret_id
-		JOIN client_secrets newer ON newer.client_id = older.client_id AND newer.created_at > older.created_at AND newer.revoked_at = 0 AND newer.created_at < $2
-		JOIN secret_uses u ON u.client_id = older.client_id AND u.secret_id = older.id AND u.last_used_at >= newer.created_at + $3
-		JOIN clients c ON c.id = older.client_id
-		WHERE older.revoked_at = 0 AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'old_secret_used ' || older.id)
-		ORDER BY older.id LIMIT $4`, hourOf(now)-1, database.At(now.Add(-rotated)), int64(rotated/time.Second), some)
-	if err != nil {
-		return fmt.Errorf("look for old secrets: %w", err)
-	}
-	defer rows.Close()
-	var all []Alert
-	for rows.Next() {
-		var hint string
-		var end, newer database.Time
-		a := Alert{Kind: OldSecretUsed, At: now}
-		if err := rows.Scan(&a.Once, &hint, &end, &newer, &a.ClientID, &a.ClientName); err != nil {
-			return fmt.Errorf("look for old secrets: %w", err)
+	tell := func(f found) error {
+		a := Alert{
+			Kind: OldSecretUsed, Once: f.id, ClientID: f.clientID, ClientName: f.name, At: now,
+			Text: fmt.Sprintf("The secret that ends in %s is still used, although there has been a newer one since %s.", f.text, when(f.b)),
 		}
-		a.Text = fmt.Sprintf("The secret that ends in %s is still used, although there has been a newer one since %s.", hint, newer.Format(moment))
-		if !end.IsZero() {
-			a.Text += fmt.Sprintf(" It opens nothing any more after %s.", end.Format(moment))
+		if f.a > 0 {
+			a.Text += fmt.Sprintf(" It opens nothing any more after %s.", when(f.a))
 		}
 		a.Text += " The key's page says from where it is used."
-		all = append(all, a)
+		return w.Store.Raise(ctx, a)
 	}
-	return w.tell(ctx, rows.Err(), all)
+	return w.all(ctx, "old secrets", `SELECT older.id, c.id, c.name, older.hint, older.expires_at, min(newer.created_at)
+		FROM (SELECT DISTINCT client_id, secret_id FROM secret_activity WHERE hour >= $3) used
+		JOIN client_secrets older ON older.id = used.secret_id
+		JOIN client_secrets newer ON newer.client_id = older.client_id AND newer.created_at > older.created_at AND newer.revoked_at = 0 AND newer.created_at < $4
+		JOIN secret_uses u ON u.client_id = older.client_id AND u.secret_id = older.id AND u.last_used_at >= newer.created_at + $5
+		JOIN clients c ON c.id = older.client_id
+		WHERE older.id > $1 AND older.revoked_at = 0 AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.told_once = 'old_secret_used ' || older.id)
+		GROUP BY older.id, c.id, c.name, older.hint, older.expires_at
+		ORDER BY older.id LIMIT $2`, tell, hourOf(now)-1, database.At(now.Add(-rotated)), int64(rotated/time.Second))
 }
 
 // hourOf and dayOf are the hour and the day of a time by their numbers since 1970, in UTC.

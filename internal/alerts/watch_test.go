@@ -274,6 +274,94 @@ func TestPlaces(t *testing.T) {
 	})
 }
 
+// Of an admin who did not sign in for long, the last place is still known: a new one is told, and
+// the old one is forgotten only then.
+func TestDormantAdmin(t *testing.T) {
+	each(t, func(w *world) {
+		w.admin("eva", "owner")
+		w.admin("ben", "admin")
+		watch := w.watch()
+		watch.page = 1
+		signIn := func(id, address string) {
+			w.exec(`INSERT INTO sign_in_addresses (admin_id, address, last_at) VALUES ($1, $2, $3)`, id, address, at.Unix())
+		}
+		known := func(want ...string) {
+			w.t.Helper()
+			rows, err := w.DB.Query(w.t.Context(), `SELECT owner || ' ' || network FROM known_networks ORDER BY owner, network`)
+			must(w.t, err)
+			defer rows.Close()
+			var got []string
+			for rows.Next() {
+				var place string
+				must(w.t, rows.Scan(&place))
+				got = append(got, place)
+			}
+			must(w.t, rows.Err())
+			if !slices.Equal(got, want) {
+				w.t.Errorf("known are %q; want %q", got, want)
+			}
+		}
+		signIn("eva", "192.0.2.1")
+		signIn("eva", "192.0.2.2")
+		signIn("ben", "192.0.2.3")
+		w.look(watch.Places, at)
+		w.exec(`DELETE FROM sign_in_addresses WHERE address = '192.0.2.1'`)
+		w.look(watch.Places, at.Add(20*24*time.Hour))
+		known("ben 192.0.2.3", "eva 192.0.2.2")
+
+		w.exec(`DELETE FROM sign_in_addresses`) // nobody signed in for 30 days
+		w.look(watch.Places, at.Add(100*24*time.Hour))
+		must(w.t, w.Purge(w.t.Context(), at.Add(100*24*time.Hour)))
+		known("ben 192.0.2.3", "eva 192.0.2.2")
+		signIn("eva", "192.0.2.2")
+		w.look(watch.Places, at.Add(101*24*time.Hour))
+		w.wants("at home")
+		w.exec(`DELETE FROM sign_in_addresses`)
+		signIn("eva", "198.51.100.1")
+		w.look(watch.Places, at.Add(200*24*time.Hour))
+		w.wants("elsewhere", "admin_new_place")
+		known("ben 192.0.2.3", "eva 198.51.100.1")
+		w.exec(`DELETE FROM admins WHERE id = 'ben'`)
+		must(w.t, w.Purge(w.t.Context(), at.Add(200*24*time.Hour)))
+		known("eva 198.51.100.1")
+	})
+}
+
+// However much a look finds, and however little it reads at a time, it goes through all of it: also
+// through that which is not told and so is found again each time.
+func TestPages(t *testing.T) {
+	each(t, func(w *world) {
+		const many = 23 // of each kind; a page has 5
+		watch := w.watch()
+		watch.page = 5
+		store, later := clients.NewStore(w.DB), at.Add(10*24*time.Hour)
+		var want []string
+		for i := range many {
+			name := fmt.Sprintf("%02d", i)
+			c := w.client(name, at)
+			c.Plan, c.Limits, c.ExpiresAt = clients.Enterprise, clients.Limits{PerDay: 100}, later.Add(time.Hour)
+			must(w.t, store.Update(w.t.Context(), c))
+			w.exec(`INSERT INTO limit_counts (client_id, minute, minute_taken, day, day_taken, full_at) VALUES ($1, 0, 0, $2, $3, 0)`, c.ID, dayOf(later), 60+i)
+			w.exec(`UPDATE client_secrets SET expires_at = $1 WHERE client_id = $2`, later.Add(time.Hour).Unix(), c.ID)
+			w.exec(`INSERT INTO known_networks (owner, network, known_at) VALUES ($1, '192.0.2.0/24', 1)`, c.ID)
+			w.count(c, hourOf(later), "wrong_secret", "", 1000)
+			w.count(c, hourOf(later), "granted", "198.51.100.0/24", 1)
+			want = append(want, "client_expiring "+name, "secret_expiring "+name, "error_rate "+name, "unusual_volume "+name, "new_network "+name)
+			if 60+i >= 80 {
+				want = append(want, "near_limit "+name)
+			}
+			w.exec(`INSERT INTO known_networks (owner, network, known_at) VALUES ($1, '192.0.2.0/24', 1)`, "admin "+name)
+			w.admin("admin "+name, "owner")
+			w.exec(`INSERT INTO sign_in_addresses (admin_id, address, last_at) VALUES ($1, '198.51.100.1', $2)`, "admin "+name, at.Unix())
+			want = append(want, "admin_new_place")
+		}
+		for _, look := range []func(context.Context, time.Time) error{watch.Expiring, watch.Traffic, watch.Networks, watch.Limits, watch.Places} {
+			must(w.t, look(w.t.Context(), later))
+		}
+		w.wants("after one look", want...)
+	})
+}
+
 func TestLimits(t *testing.T) {
 	each(t, func(w *world) {
 		client := func(name string, plan clients.Plan, l clients.Limits, taken int64, when time.Time) {
