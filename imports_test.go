@@ -39,6 +39,7 @@ var allowed = map[string]string{
 	"internal/telemetry": "tokens github.com/prometheus/client_golang go.opentelemetry.io/otel go.opentelemetry.io/contrib",
 	"internal/alerts":    "clients internal/database",
 	"internal/attacks":   "github.com/go-jose/go-jose/v4",
+	"internal/countries": "github.com/oschwald/maxminddb-golang/v2",
 	"internal/rscheck":   "internal/attacks",
 	"internal/admin": "clients sections tokens internal/admin/wire internal/alerts internal/audit internal/database internal/leaks internal/limits internal/people internal/refusals internal/reports internal/request internal/usage " +
 		"github.com/go-json-experiment/json github.com/google/uuid github.com/gorilla/mux golang.org/x/crypto",
@@ -46,7 +47,7 @@ var allowed = map[string]string{
 	"internal/admin/adminclient": "github.com/oapi-codegen/runtime",
 	"internal/web":               "clients sections internal/admin/adminclient internal/alerts internal/audit internal/people internal/request github.com/gorilla/mux",
 	"cmd/audience-api":           "verify",
-	"cmd/wardkey": "clients sections tokens oauth verify migrations internal/admin internal/admin/adminclient internal/alerts internal/attacks internal/audit internal/database internal/leaks internal/lease internal/limits internal/people internal/refusals internal/reports internal/request internal/rscheck internal/telemetry internal/usage internal/web " +
+	"cmd/wardkey": "clients sections tokens oauth verify migrations internal/admin internal/admin/adminclient internal/alerts internal/attacks internal/audit internal/countries internal/database internal/leaks internal/lease internal/limits internal/people internal/refusals internal/reports internal/request internal/rscheck internal/telemetry internal/usage internal/web " +
 		"github.com/gorilla/mux github.com/spf13 golang.org/x/crypto golang.org/x/sync golang.org/x/term",
 }
 

@@ -113,6 +113,7 @@ func (p *parts) run(ctx, background context.Context) error {
 	g.Go(func() error { return p.journal.run(background) })
 	g.Go(func() error { return p.lease.RunJobs(background, p.jobs()) })
 	g.Go(func() error { return p.tellAdmins(background) })
+	g.Go(func() error { return p.config.alerts.countries.run(background, p.log) })
 	return g.Wait()
 }
 

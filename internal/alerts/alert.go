@@ -31,6 +31,7 @@ const (
 	ErrorRate          Kind = "error_rate"
 	UnusualVolume      Kind = "unusual_volume"
 	NewNetwork         Kind = "new_network"
+	NewCountry         Kind = "new_country"
 	NearLimit          Kind = "near_limit"
 	OldSecretUsed      Kind = "old_secret_used"
 	SecretLeaked       Kind = "secret_leaked"
@@ -47,6 +48,7 @@ var titles = map[Kind]string{
 	ErrorRate:          "Many refused requests",
 	UnusualVolume:      "Unusually many requests",
 	NewNetwork:         "Used from a new network",
+	NewCountry:         "Used from a new country",
 	NearLimit:          "Near its limit",
 	OldSecretUsed:      "Old secret still in use",
 	SecretLeaked:       "Leaked secret revoked",
@@ -57,8 +59,8 @@ var titles = map[Kind]string{
 
 // Kinds are all of them.
 var Kinds = []Kind{
-	ClientExpiring, SecretExpiring, ClientUnused, ErrorRate, UnusualVolume, NewNetwork, NearLimit, OldSecretUsed,
-	SecretLeaked, SigningKeyRotated, AdminFromNewPlace, WebhookSwitchedOff,
+	ClientExpiring, SecretExpiring, ClientUnused, ErrorRate, UnusualVolume, NewNetwork, NewCountry, NearLimit,
+	OldSecretUsed, SecretLeaked, SigningKeyRotated, AdminFromNewPlace, WebhookSwitchedOff,
 }
 
 // Title is what people call the kind.

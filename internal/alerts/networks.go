@@ -4,17 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
-
-	"github.com/wardkey/wardkey/internal/database"
 )
 
 const (
 	// settled is how long a client must have been known before a new network is worth telling of.
 	settled = 7 * 24 * time.Hour
 	// everywhere is of how many networks a client is at home in all: another tells nothing, and is
-	// not remembered.
+	// not remembered. Its country may be new all the same.
 	everywhere = 50
 	// networkBatch is how many are learnt at a time without a word.
 	networkBatch = 200
@@ -22,75 +21,98 @@ const (
 
 // Networks tells of clients that got tokens, in this hour or the last, from a network that they
 // never got one from, if they have been known for a week. A network is an IPv4 /24 or an IPv6 /48.
+// One in a country that they never got a token from is told as that.
 func (w *Watch) Networks(ctx context.Context, now time.Time) error {
-	// Of clients of which nothing is known yet, all is learnt.
+	if err := w.firstNetworks(ctx, now); err != nil {
+		return err
+	}
+	return w.newNetworks(ctx, now)
+}
+
+// firstNetworks learns all of clients of which nothing is known yet.
+func (w *Watch) firstNetworks(ctx context.Context, now time.Time) error {
 	learn := func(page []sighting) error {
 		for part := range slices.Chunk(page, networkBatch) {
-			if err := w.learnAll(ctx, part, now); err != nil {
+			var all []sighting
+			for _, n := range part {
+				all = append(all, n)
+				if code, _ := w.country(n.network); code != "" {
+					all = append(all, sighting{owner: n.owner, network: code})
+				}
+			}
+			if err := w.remember(ctx, all, now); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	err := w.sightings(ctx, `SELECT DISTINCT u.client_id, '', u.block FROM usage_hours u
+	return w.sightings(ctx, `SELECT DISTINCT u.client_id, '', u.block FROM usage_hours u
 		WHERE (u.client_id, u.block) > ($1, $2) AND u.hour >= $4 AND u.outcome = 'granted' AND u.block <> ''
 			AND NOT EXISTS (SELECT 1 FROM known_networks k WHERE k.owner = u.client_id)
 		ORDER BY u.client_id, u.block LIMIT $3`, learn, hourOf(now)-1)
-	if err != nil {
-		return err
-	}
-	meet := func(page []sighting) error {
-		for _, n := range page {
-			if err := w.learn(ctx, n, now.Add(-settled), now, Alert{
-				Kind: NewNetwork, ClientID: n.owner, ClientName: n.name,
-				Text: fmt.Sprintf("It got tokens from the network %s, from which it never did before. If nobody moved it there, its secret may be known to others.", n.network),
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
+}
+
+// newNetworks tells of clients in networks that are not known to be theirs. Those that are at home
+// everywhere matter only where countries are known.
+func (w *Watch) newNetworks(ctx context.Context, now time.Time) error {
+	enough := everywhere
+	if w.Country != nil {
+		enough = math.MaxInt32
 	}
 	return w.sightings(ctx, `SELECT DISTINCT c.id, c.name, u.block FROM usage_hours u JOIN clients c ON c.id = u.client_id
 		WHERE (u.client_id, u.block) > ($1, $2) AND u.hour >= $4 AND u.outcome = 'granted' AND u.block <> ''
 			AND NOT EXISTS (SELECT 1 FROM known_networks k WHERE k.owner = c.id AND k.network = u.block)
-			AND (SELECT count(*) FROM known_networks k WHERE k.owner = c.id) < $5
-		ORDER BY c.id, u.block LIMIT $3`, meet, hourOf(now)-1, everywhere)
+			AND (SELECT count(*) FROM known_networks k WHERE k.owner = c.id AND k.network LIKE '%/%') < $5
+		ORDER BY c.id, u.block LIMIT $3`, func(page []sighting) error { return w.meet(ctx, page, now) }, hourOf(now)-1, enough)
 }
 
-// Places tells of admins who signed in from an address, or an IPv6 network of 64 bits, that was
-// not known to be theirs: they were not there in the last 30 days. The first one ever is not told.
-func (w *Watch) Places(ctx context.Context, now time.Time) error {
-	meet := func(page []sighting) error {
-		for _, n := range page {
-			if err := w.learn(ctx, n, now.Add(-time.Second), now, Alert{
-				Kind: AdminFromNewPlace,
-				Text: fmt.Sprintf("%s signed in from %s, from where they did not in the last 30 days. If it was not them, reset their password.", n.name, n.network),
-			}); err != nil {
+// meet learns and tells of clients in networks, which stand together for each. What is no news is
+// told from what is without a transaction: a client that is at home everywhere is seen again and again.
+func (w *Watch) meet(ctx context.Context, page []sighting, now time.Time) error {
+	var h home
+	for _, n := range page {
+		if h.owner != n.owner {
+			var err error
+			if h, err = w.home(ctx, n.owner); err != nil {
 				return err
 			}
 		}
-		return nil
-	}
-	err := w.sightings(ctx, `SELECT a.id, a.email, s.address FROM sign_in_addresses s JOIN admins a ON a.id = s.admin_id
-		WHERE (a.id, s.address) > ($1, $2) AND NOT EXISTS (SELECT 1 FROM known_networks k WHERE k.owner = a.id AND k.network = s.address)
-		ORDER BY a.id, s.address LIMIT $3`, meet)
-	if err != nil {
-		return err
-	}
-	return w.forgetPlaces(ctx)
-}
-
-// forgetPlaces has an address be new again from where an admin has not signed in for 30 days, once
-// there is another that is known. Until then it stays: of who signs in after long, from wherever,
-// nothing else would be known.
-func (w *Watch) forgetPlaces(ctx context.Context) error {
-	_, err := w.Store.DB.Exec(ctx, `DELETE FROM known_networks WHERE owner IN (SELECT id FROM admins)
-		AND NOT EXISTS (SELECT 1 FROM sign_in_addresses s WHERE s.admin_id = known_networks.owner AND s.address = known_networks.network)
-		AND EXISTS (SELECT 1 FROM sign_in_addresses s JOIN known_networks k ON k.owner = s.admin_id AND k.network = s.address WHERE s.admin_id = known_networks.owner)`)
-	if err != nil {
-		return fmt.Errorf("forget places: %w", err)
+		if places, _ := w.newsOfClient(h, n, now); len(places) == 0 {
+			continue
+		}
+		if err := w.learn(ctx, n.owner, now, func(h home) ([]string, *Alert) { return w.newsOfClient(h, n, now) }); err != nil {
+			return err
+		}
+		h = home{}
 	}
 	return nil
+}
+
+// newsOfClient is what a sighting adds to where a client is known to be, and what is to be told of
+// it, if anything.
+func (w *Watch) newsOfClient(h home, n sighting, now time.Time) (places []string, tell *Alert) {
+	code, name := w.country(n.network)
+	another := !h.places[n.network] && h.networks < everywhere
+	if another {
+		places = append(places, n.network)
+	}
+	if code != "" && !h.places[code] {
+		places = append(places, code)
+	}
+	a := &Alert{Kind: NewNetwork, ClientID: n.owner, ClientName: n.name, At: now}
+	switch {
+	case !h.before(now.Add(-settled)):
+		return places, nil
+	case code != "" && len(h.countries) > 0 && !h.countries[code]:
+		a.Kind, a.Once = NewCountry, n.owner+" "+code
+		a.Text = fmt.Sprintf("It got tokens from %s, from where it never did before: from the network %s. If nobody moved it there, its secret may be known to others.", inFull(code, name), n.network)
+	case another:
+		a.Once = fmt.Sprintf("%s %s %d", n.owner, n.network, now.Unix())
+		a.Text = fmt.Sprintf("It got tokens from the network %s, from which it never did before. If nobody moved it there, its secret may be known to others.", w.located(n.network))
+	default:
+		return places, nil
+	}
+	return places, a
 }
 
 // A sighting is somebody in a network that was not known to be theirs.
@@ -132,39 +154,4 @@ func (w *Watch) querySightings(ctx context.Context, statement string, args ...an
 		page = append(page, n)
 	}
 	return page, rows.Err()
-}
-
-// learnAll remembers networks.
-func (w *Watch) learnAll(ctx context.Context, all []sighting, now time.Time) error {
-	var args []any
-	for _, n := range all {
-		args = append(args, n.owner, n.network, database.At(now))
-	}
-	_, err := w.Store.DB.Exec(ctx, `INSERT INTO known_networks (owner, network, known_at) VALUES `+database.Rows(len(all), 3)+` ON CONFLICT DO NOTHING`, args...)
-	if err != nil {
-		return fmt.Errorf("learn networks: %w", err)
-	}
-	return nil
-}
-
-// learn remembers a network, and tells of it if another was known by a time. If another server was
-// quicker, it is that which tells.
-func (w *Watch) learn(ctx context.Context, n sighting, by, now time.Time, a Alert) error {
-	a.Once, a.At = fmt.Sprintf("%s %s %d", n.owner, n.network, now.Unix()), now
-	return w.Store.DB.Transact(ctx, func(ctx context.Context) error {
-		var known int
-		err := w.Store.DB.QueryRow(ctx, `SELECT count(*) FROM known_networks WHERE owner = $1 AND known_at <= $2`, n.owner, database.At(by)).Scan(&known)
-		var added int64
-		if err == nil {
-			added, err = w.Store.DB.Exec(ctx, `INSERT INTO known_networks (owner, network, known_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-				n.owner, n.network, database.At(now))
-		}
-		if err != nil {
-			return fmt.Errorf("learn a network: %w", err)
-		}
-		if known == 0 || added == 0 {
-			return nil
-		}
-		return w.Store.Raise(ctx, a)
-	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -22,6 +23,9 @@ type Watch struct {
 	Refusals, Volume Threshold
 	// AccountPerDay is how many requests all clients together may make in a day; 0 for no limit.
 	AccountPerDay int64
+	// Country says in which country a network is, by its code of two letters and its name; the code
+	// is "" if that is not known. Nil: no country is known.
+	Country func(netip.Prefix) (code, name string)
 
 	page int // how much is read at a time; 0: as much as is usual, tests take less
 }

@@ -413,7 +413,9 @@ func TestNetworkIsLearntOnce(t *testing.T) {
 		w.exec(`INSERT INTO known_networks (owner, network, known_at) VALUES ($1, '192.0.2.0/24', 1)`, c.ID)
 		for i := range 2 {
 			now := at.Add(time.Duration(i) * time.Second)
-			must(w.t, w.watch().learn(w.t.Context(), sighting{c.ID, "CRM", "10.0.0.0/24"}, now.Add(-settled), now, Alert{Kind: NewNetwork, ClientID: c.ID, Text: "x"}))
+			must(w.t, w.watch().learn(w.t.Context(), c.ID, now, func(h home) ([]string, *Alert) {
+				return w.watch().newsOfClient(h, sighting{c.ID, "CRM", "10.0.0.0/24"}, now)
+			}))
 		}
 		w.wants("after both", "new_network CRM")
 	})

@@ -38,6 +38,7 @@ const (
 	ClientUnused      AlertKind = "client_unused"
 	ErrorRate         AlertKind = "error_rate"
 	NearLimit         AlertKind = "near_limit"
+	NewCountry        AlertKind = "new_country"
 	NewNetwork        AlertKind = "new_network"
 	OldSecretUsed     AlertKind = "old_secret_used"
 	SecretExpiring    AlertKind = "secret_expiring"
