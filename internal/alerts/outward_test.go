@@ -111,6 +111,8 @@ func TestReach(t *testing.T) {
 		{"100.64.0.1", false, false, false, false},
 		{"198.18.0.1", false, false, false, false},
 		{"192.0.2.1", false, false, false, false},
+		{"168.63.129.16", false, false, false, false}, // Azure
+		{"168.63.129.17", true, false, true, false},
 		{"224.0.0.1", false, false, false, false},
 		{"240.0.0.1", false, false, false, false},
 		{"255.255.255.255", false, false, false, false},
