@@ -7,7 +7,7 @@ import (
 
 // Bounds of what one process counts. Beyond each, requests are counted in a row that tells less.
 const (
-	maxBlocks = 64      // of a client in an hour
+	maxBlocks = 64      // of a client in an hour, and as many again where it was refused
 	maxSeen   = 1 << 17 // blocks of all clients in an hour
 	maxRows   = 50_000  // in one batch; beyond, whose requests they were is given up, but not how many
 )
@@ -20,7 +20,7 @@ type tally struct {
 	hour   int64 // the newest
 	seed   maphash.Seed
 	seen   map[uint64]struct{} // hashes of the clients and blocks of that hour
-	blocks map[uint64]uint8    // how many of them by the hash of the client
+	blocks map[uint64]uint8    // how many of them by the hash of the client, granted and refused apart
 }
 
 func newTally() tally { return tally{counts: map[key]int64{}, seed: maphash.MakeSeed()} }
@@ -53,12 +53,14 @@ func (t *tally) room(k key) bool {
 	return known || len(t.counts) < maxRows
 }
 
-// distinct says whether the block of a request is told apart from others of the client.
+// distinct says whether the block of a request is told apart from others of the client. Refused ones
+// have bounds of their own: a stranger causes as many as they like, and must not hide from where
+// tokens were got.
 func (t *tally) distinct(k key) bool {
 	if k.hour > t.hour || t.seen == nil {
 		t.hour, t.seen, t.blocks = k.hour, map[uint64]struct{}{}, map[uint64]uint8{}
 	}
-	client := maphash.String(t.seed, k.clientID)
+	client := maphash.Comparable(t.seed, counted{k.clientID, k.outcome == Granted})
 	place := maphash.Comparable(t.seed, seenAt{client, k.block})
 	if _, ok := t.seen[place]; ok {
 		return true
@@ -69,6 +71,11 @@ func (t *tally) distinct(k key) bool {
 	t.seen[place] = struct{}{}
 	t.blocks[client]++
 	return true
+}
+
+type counted struct {
+	clientID string
+	granted  bool
 }
 
 type seenAt struct {

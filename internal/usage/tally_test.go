@@ -46,6 +46,20 @@ func TestBlocksAreBounded(t *testing.T) {
 	}
 }
 
+// However many strangers were refused before, it is seen from where a client got a token.
+func TestStrangersHideNoBlock(t *testing.T) {
+	c := newCounter(databasetest.SQLite(t))
+	for i := range 2 * maxBlocks {
+		c.Record(Request{"crm", "wrong_secret", api, fmt.Sprintf("192.0.%d.1", i), noon})
+	}
+	c.Record(Request{"crm", Granted, api, "198.51.100.1", noon})
+	for _, row := range read(t, c, "crm", Hour, ByBlock) {
+		if row.Granted > 0 && row.Block != "198.51.100.0/24" {
+			t.Errorf("a token was got from %q, want its own block", row.Block)
+		}
+	}
+}
+
 // A batch does not grow without end while the store is away: beyond, whose requests they were is
 // lost, but not how many.
 func TestRowsAreBounded(t *testing.T) {
