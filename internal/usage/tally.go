@@ -17,7 +17,7 @@ type tally struct {
 	counts map[key]int64
 	spare  map[key]int64 // an empty one, so that a new batch does not need to grow again
 
-	hour   int64 // the newest
+	hour   int64 // the newest, by the clock as it is
 	seed   maphash.Seed
 	seen   map[uint64]struct{} // hashes of the clients and blocks of that hour
 	blocks map[uint64]uint8    // how many of them by the hash of the client, granted and refused apart
@@ -57,7 +57,9 @@ func (t *tally) room(k key) bool {
 // have bounds of their own: a stranger causes as many as they like, and must not hide from where
 // tokens were got.
 func (t *tally) distinct(k key) bool {
-	if k.hour > t.hour || t.seen == nil {
+	// One that began in the hour before may come late. An older one is from a clock that was set back:
+	// the hour of before may be a year away.
+	if k.hour > t.hour || k.hour < t.hour-1 || t.seen == nil {
 		t.hour, t.seen, t.blocks = k.hour, map[uint64]struct{}{}, map[uint64]uint8{}
 	}
 	client := maphash.Comparable(t.seed, counted{k.clientID, k.outcome == Granted})

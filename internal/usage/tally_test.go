@@ -60,6 +60,37 @@ func TestStrangersHideNoBlock(t *testing.T) {
 	}
 }
 
+// The clock jumps ahead and is set right again. Blocks are told apart in each hour as before, within the
+// bound; a request that comes late counts in the hour in which it began, and begins no new one.
+func TestBlocksAfterClockJump(t *testing.T) {
+	tally := newTally()
+	hour := int64(1000)
+	for step, tt := range []struct {
+		name string
+		hour int64
+		want int // blocks that are told apart, of those of this step
+	}{
+		{"the first hour", hour, maxBlocks},
+		{"a year ahead", hour + 8760, maxBlocks},
+		{"back again", hour, maxBlocks},
+		{"the next hour", hour + 1, maxBlocks},
+		{"late ones of the first", hour, 0},
+		{"more of the next", hour + 1, 0},
+		{"set back by a day", hour - 23, maxBlocks},
+	} {
+		told := 0
+		for i := range 2 * maxBlocks {
+			block := blockOf(fmt.Sprintf("10.%d.%d.1", step, i))
+			if tally.distinct(key{clientID: "crm", block: block, hour: tt.hour}) {
+				told++
+			}
+		}
+		if told != tt.want || len(tally.seen) > maxBlocks {
+			t.Errorf("%s: %d blocks are told apart, and %d remembered; want %d", tt.name, told, len(tally.seen), tt.want)
+		}
+	}
+}
+
 // A batch does not grow without end while the store is away: beyond, whose requests they were is
 // lost, but not how many.
 func TestRowsAreBounded(t *testing.T) {
