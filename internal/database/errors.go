@@ -21,7 +21,6 @@ const (
 	pgIdleInTransaction    = "25P03"
 	pgAdminShutdown        = "57P01"
 	pgCrashShutdown        = "57P02"
-	pgCannotConnectNow     = "57P03"
 )
 
 // IsConflict says whether err means that a unique value is taken.

@@ -174,11 +174,14 @@ func drop(ctx context.Context, conn *pgx.Conn) {
 
 // serverError hears of each error that the database reports, and says whether the connection is
 // still of use. The error of a server that stops, or that takes writes no more, is the last on all
-// its connections.
-func (f *failover) serverError(_ *pgconn.PgConn, err *pgconn.PgError) bool {
+// its connections; not so that of one which is only being connected to, as a standby that starts:
+// the others are to another host.
+func (f *failover) serverError(conn *pgconn.PgConn, err *pgconn.PgError) bool {
 	switch err.Code {
-	case pgReadOnly, pgAdminShutdown, pgCrashShutdown, pgCannotConnectNow:
-		f.lost.Store(int64(f.now()))
+	case pgReadOnly, pgAdminShutdown, pgCrashShutdown:
+		if _, ok := conn.CustomData()[pulseKey]; ok {
+			f.lost.Store(int64(f.now()))
+		}
 		return false
 	}
 	return !strings.EqualFold(err.SeverityUnlocalized, "FATAL")

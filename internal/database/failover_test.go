@@ -26,6 +26,8 @@ import (
 type wire struct {
 	net.Listener
 	stalled atomic.Bool
+	made    atomic.Int64                 // connections
+	asked   atomic.Pointer[func([]byte)] // hears what the client says before the database does; nil: nobody
 	mu      sync.Mutex
 	ends    []net.Conn
 	cut     bool
@@ -48,9 +50,10 @@ func newWire(t *testing.T, target string) *wire {
 				_ = near.Close()
 				continue
 			}
+			w.made.Add(1)
 			w.keep(near, far)
-			passing.Go(func() { w.pass(near, far) })
-			passing.Go(func() { w.pass(far, near) })
+			passing.Go(func() { w.pass(near, far, w.hear) })
+			passing.Go(func() { w.pass(far, near, func([]byte) {}) })
 		}
 	})
 	t.Cleanup(func() {
@@ -82,10 +85,17 @@ func (w *wire) sever() {
 	}
 }
 
-func (w *wire) pass(from, to net.Conn) {
+func (w *wire) hear(said []byte) {
+	if asked := w.asked.Load(); asked != nil {
+		(*asked)(said)
+	}
+}
+
+func (w *wire) pass(from, to net.Conn, hear func([]byte)) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
+		hear(buffer[:n])
 		if err == nil && !w.stalled.Load() {
 			_, err = to.Write(buffer[:n])
 		}
@@ -209,6 +219,87 @@ func TestHostThatCuts(t *testing.T) {
 	}
 	if failed > 1 {
 		t.Errorf("%d statements failed after the cut; want at most the first", failed)
+	}
+}
+
+// hold uses so many connections at once, and lets go of all of them.
+func hold(t *testing.T, db *database.DB, connections int) {
+	t.Helper()
+	for range connections {
+		rows, err := db.Query(t.Context(), `SELECT 1`)
+		must(t, err)
+		defer rows.Close()
+	}
+}
+
+// startingUp is a host whose PostgreSQL starts: it says so to everybody, and nothing else.
+func startingUp(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	const fields = "SFATAL\x00VFATAL\x00C57P03\x00Mthe database system is starting up\x00\x00"
+	answer := append([]byte{'E', 0, 0, 0, byte(4 + len(fields))}, fields...)
+	var answering sync.WaitGroup
+	answering.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1<<10)) // what it asks for
+			_, _ = conn.Write(answer)
+			_ = conn.Close()
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); answering.Wait() })
+	return l
+}
+
+// A standby that starts says so to each new connection. That costs no connection to the primary.
+func TestStandbyThatStarts(t *testing.T) {
+	primary := newWire(t, postgresAddress(t))
+	db, err := database.Open(through(t, primary, &wire{Listener: startingUp(t)}))
+	must(t, err)
+	defer db.Close()
+	const connections = 8
+	hold(t, db, connections)
+	hold(t, db, connections)
+	if made := primary.made.Load(); made > connections+2 { // a busy machine may think one of them dead
+		t.Errorf("%d connections were made to the primary; want %d, which live on", made, connections)
+	}
+}
+
+// Who asks may hang up while it is asked whether a connection lives. That says nothing about the
+// host, and costs no other connection.
+func TestWhoAsksHangsUp(t *testing.T) {
+	host := newWire(t, postgresAddress(t))
+	db, err := database.Open(through(t, host))
+	must(t, err)
+	defer db.Close()
+	const connections = 8
+	hold(t, db, connections)
+	hangUpAt := func(query, said string) bool {
+		ctx, hangUp := context.WithCancel(t.Context())
+		defer hangUp()
+		heard := func(b []byte) {
+			if strings.Contains(string(b), said) {
+				hangUp()
+				time.Sleep(20 * time.Millisecond) // until that is known to whoever waits for the answer
+			}
+		}
+		host.asked.Store(&heard)
+		defer host.asked.Store(nil)
+		return db.QueryRow(ctx, query).Scan(new(string)) != nil
+	}
+	if !hangUpAt(`SELECT pg_sleep(10)`, "pg_sleep") { // after this, all are under suspicion
+		t.Fatal("a statement ended well whose caller had hung up")
+	}
+	if !hangUpAt(`SELECT 1`, "-- ping") {
+		t.Fatal("nobody was asked whether it lives")
+	}
+	hold(t, db, connections)
+	if made := host.made.Load(); made > connections+3 { // those of who hung up are gone
+		t.Errorf("%d connections were made; want at most %d", made, connections+3)
 	}
 }
 
