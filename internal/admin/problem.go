@@ -1,17 +1,12 @@
 package admin
 
 import (
-	"context"
-	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -158,20 +153,7 @@ func broken(rules sections.Invalid) *problem {
 // isUnavailable says whether err means that the store could not be asked, or not in time, so that
 // trying again may help.
 func isUnavailable(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		database.IsForeignKey(err) { // what was referred to went away in the meantime
-		return true
-	}
-	if _, ok := errors.AsType[net.Error](err); ok {
-		return true
-	}
-	// PostgreSQL's classes for a lost connection, for a transaction that others got in the way of,
-	// for too few resources, and for a server that is going down.
-	var state interface{ SQLState() string }
-	return errors.As(err, &state) && slices.ContainsFunc([]string{"08", "40", "53", "57"}, func(class string) bool {
-		return strings.HasPrefix(state.SQLState(), class)
-	})
+	return database.IsUnavailable(err) || database.IsForeignKey(err) // what was referred to went away in the meantime
 }
 
 // fail answers with err, and leaves its cause in the log.

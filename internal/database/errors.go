@@ -1,9 +1,14 @@
 package database
 
 import (
+	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -38,6 +43,29 @@ func IsForeignKey(err error) bool {
 // IsFull says whether err means that the disk of the database is full.
 func IsFull(err error) bool {
 	return isOneOf(err, []string{pgDiskFull}, sqlitelib.SQLITE_FULL)
+}
+
+// The classes of PostgreSQL's codes for a lost connection, for a transaction that others got in the
+// way of, for too few resources, and for a server that is going down or coming up.
+var passing = []string{"08", "40", "53", "57"}
+
+// IsUnavailable says whether err means that the database could not be asked, or not in time, so that
+// trying again may help.
+func IsUnavailable(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err) {
+		return true
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // of several hosts, perhaps because none takes writes
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	var state interface{ SQLState() string }
+	return errors.As(err, &state) && slices.ContainsFunc(passing, func(class string) bool {
+		return strings.HasPrefix(state.SQLState(), class)
+	})
 }
 
 // isSerialization says whether err means that another transaction got in the way, and trying

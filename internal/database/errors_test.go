@@ -42,7 +42,7 @@ func TestErrorsAreToldApart(t *testing.T) {
 		} {
 			_, err := db.Exec(t.Context(), tt.statement)
 			err = fmt.Errorf("wrapped: %w", err)
-			if database.IsConflict(err) != tt.conflict || database.IsForeignKey(err) != tt.foreignKey || database.IsFull(err) {
+			if database.IsConflict(err) != tt.conflict || database.IsForeignKey(err) != tt.foreignKey || database.IsFull(err) || database.IsUnavailable(err) {
 				t.Errorf("%s: %v: conflict %t, foreign key %t, full %t", tt.statement, err, database.IsConflict(err), database.IsForeignKey(err), database.IsFull(err))
 			}
 		}
@@ -50,8 +50,8 @@ func TestErrorsAreToldApart(t *testing.T) {
 			t.Errorf("%d parents are left; want 1", got)
 		}
 	})
-	for _, err := range []error{nil, errors.New("UNIQUE constraint failed"), errors.New("23505")} {
-		if database.IsConflict(err) || database.IsForeignKey(err) || database.IsFull(err) {
+	for _, err := range []error{nil, errors.New("UNIQUE constraint failed"), errors.New("23505"), errors.New("connection refused")} {
+		if database.IsConflict(err) || database.IsForeignKey(err) || database.IsFull(err) || database.IsUnavailable(err) {
 			t.Errorf("%v is taken for a database's error", err)
 		}
 	}
