@@ -22,6 +22,7 @@ import (
 type record struct {
 	id    string
 	attrs []slog.Attr
+	meant bool // that it fails
 }
 
 type recordKey struct{}
@@ -40,6 +41,14 @@ func ID(ctx context.Context) string {
 func Note(ctx context.Context, attrs ...slog.Attr) {
 	if r, ok := ctx.Value(recordKey{}).(*record); ok {
 		r.attrs = append(r.attrs, attrs...)
+	}
+}
+
+// Meant says that the request that ctx belongs to fails as it should, so that its line in the log is no
+// error: a server that stops is asked again and again whether it is ready.
+func Meant(ctx context.Context) {
+	if r, ok := ctx.Value(recordKey{}).(*record); ok {
+		r.meant = true
 	}
 }
 
@@ -106,7 +115,7 @@ var secret = regexp.MustCompile(`wks_[0-9A-Za-z]*`)
 // write writes the line. The query is left out: somebody may have put a secret there.
 func write(log *slog.Logger, r *http.Request, rec *record, status int, failed bool, took time.Duration) {
 	level := slog.LevelInfo
-	if failed || status >= 500 && status != http.StatusNotImplemented { // which whoever asked could have known
+	if failed || status >= 500 && status != http.StatusNotImplemented && !rec.meant { // which whoever asked could have known
 		level = slog.LevelError
 	}
 	if !log.Enabled(r.Context(), level) {

@@ -132,7 +132,11 @@ func TestLogLevels(t *testing.T) {
 			t.Errorf("%d is logged as %v", status, log[0])
 		}
 	}
-	_, log := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, httptest.NewRequest("GET", "/", nil))
+	_, log := serve(t, func(w http.ResponseWriter, r *http.Request) { Meant(r.Context()); w.WriteHeader(503) }, httptest.NewRequest("GET", "/", nil))
+	if log[0]["level"] != "INFO" || log[0]["status"] != 503.0 {
+		t.Errorf("503 that is meant is logged as %v", log[0])
+	}
+	_, log = serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, httptest.NewRequest("GET", "/", nil))
 	if log[0]["status"] != 200.0 {
 		t.Errorf("an answer without a status is logged as %v", log[0])
 	}
