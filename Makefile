@@ -58,6 +58,17 @@ lint: ## run the linters
 lint-api: ## lint the description of the admin API; needs Node.js
 	cd internal/admin && REDOCLY_TELEMETRY=off npx --yes @redocly/cli@2.77.0 lint --config redocly.yaml openapi.yaml
 
+# helm knows the newest Kubernetes only in its own builds.
+helm := go run helm.sh/helm/v3/cmd/helm@v3.19.0
+chart := deploy/chart --kube-version 1.27.0 --set issuer=https://auth.example.com
+
+.PHONY: lint-chart
+lint-chart: ## lint the Helm chart, and render it with and without Secrets of one's own
+	$(helm) lint --strict $(chart) --set database.url=postgres://a/b,masterKey.value=AAAA
+	$(helm) lint --strict $(chart) --set tlsSecret=tls,database.existingSecret=db,masterKey.existingSecret=mk
+	$(helm) template auth $(chart) --set database.url=postgres://a/b,masterKey.value=AAAA >/dev/null
+	$(helm) template auth $(chart) --set tlsSecret=tls,database.existingSecret=db,masterKey.existingSecret=mk >/dev/null
+
 .PHONY: generate
 generate: ## write the generated code again
 	go generate ./...

@@ -125,10 +125,13 @@ func TestService(t *testing.T) {
 	unit := read(t, deployments, "wardkey.service")
 	stop := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+)$`).FindStringSubmatch(unit)
 	patience(t, "wardkey.service", balancerDelay.String(), stop[1])
-	for _, want := range []string{"DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=\n", "SystemCallFilter=@system-service"} {
+	for _, want := range []string{"DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=\n", "SystemCallFilter=@system-service", "ExecReload="} {
 		if !strings.Contains(unit, "\n"+want) {
 			t.Errorf("the unit lacks %q", want)
 		}
+	}
+	if strings.Contains(unit, "\nProcSubset=") {
+		t.Error("the unit hides from Go how many connections may wait, which stands in /proc/sys/net/core/somaxconn")
 	}
 }
 
@@ -219,7 +222,8 @@ func TestChart(t *testing.T) {
 			{within(t, container, "readinessProbe", "httpGet", "scheme"), scheme},
 			{within(t, container, "livenessProbe", "httpGet", "path"), "/healthz"},
 			{within(t, container, "startupProbe", "httpGet", "path"), "/healthz"},
-			{within(t, render(t, "poddisruptionbudget.yaml", values), "spec", "minAvailable"), 1},
+			{within(t, render(t, "poddisruptionbudget.yaml", values), "spec", "maxUnavailable"), 1},
+			{within(t, render(t, "poddisruptionbudget.yaml", values), "spec", "minAvailable"), nil}, // with one replica, no machine could be drained
 			{within(t, render(t, "service.yaml", values), "spec", "ports", 0, "targetPort"), "http"},
 			{within(t, render(t, "secret.yaml", values), "stringData", "master.key"), map[string]any{"plain": "AAAA", "secure": nil}[name]},
 		} {
