@@ -29,11 +29,14 @@ type firstCredentials struct {
 const bootstrapActor = "bootstrap"
 
 // bootstrap makes the first admin and the first client on an empty store, all or nothing. It
-// returns nil on any other store: of the servers that start at once on one, one makes them.
+// returns nil on any other store: of the servers that start at once on one, one makes them. After an
+// error it may be called again.
 func (p *parts) bootstrap(ctx context.Context) (*firstCredentials, error) {
 	admins := people.New(p.db, p.audit)
-	if any, err := admins.Any(ctx); err != nil || any {
+	if any, err := admins.Any(ctx); err != nil {
 		return nil, err
+	} else if any {
+		return p.madeAfterAll(ctx)
 	}
 	password, err := admins.OneTimePassword(ctx)
 	if err != nil {
@@ -57,20 +60,53 @@ func (p *parts) bootstrap(ctx context.Context) (*firstCredentials, error) {
 		made = true
 		return p.writeBootstrap(first)
 	})
-	if errors.Is(err, people.ErrEmailTaken) || database.IsConflict(err) {
-		return nil, nil // another server that started at the same moment was quicker
+	if err == nil && made {
+		return first, nil
+	}
+	p.uncertain = append(p.uncertain, first)
+	if err == nil || errors.Is(err, people.ErrEmailTaken) || database.IsConflict(err) {
+		return p.madeAfterAll(ctx)
+	}
+	err = fmt.Errorf("make the first credentials: %w", err)
+	if !database.IsUnavailable(err) { // so that they are not in the store
+		err = errors.Join(err, p.withdraw(first))
+	}
+	return nil, err
+}
+
+// madeAfterAll returns the credentials of an earlier try, if they are in the store although it did
+// not say so, as when a connection is cut before the answer. Otherwise another server was quicker,
+// and it returns nil.
+func (p *parts) madeAfterAll(ctx context.Context) (*firstCredentials, error) {
+	for _, first := range p.uncertain {
+		_, err := clients.NewStore(p.db).Client(ctx, first.ClientID)
+		if err == nil {
+			return first, p.writeBootstrap(first)
+		}
+		if !errors.Is(err, clients.ErrNotFound) {
+			return nil, err
+		}
+		if err := p.withdraw(first); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// withdraw removes the file if it has these credentials, which never became valid.
+func (p *parts) withdraw(first *firstCredentials) error {
+	text, err := os.ReadFile(p.config.bootstrapFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // also if there is to be no file
 	}
 	if err != nil {
-		err = fmt.Errorf("make the first credentials: %w", err)
-		if made && p.config.bootstrapFile != "" {
-			err = errors.Join(err, os.Remove(p.config.bootstrapFile))
-		}
-		return nil, err
+		return err
 	}
-	if !made {
-		return nil, nil
+	var written firstCredentials
+	if json.Unmarshal(text, &written) != nil || written.ClientID != first.ClientID {
+		return nil // another server's
 	}
-	return first, nil
+	return os.Remove(p.config.bootstrapFile)
 }
 
 // writeBootstrap writes the file before the credentials are committed: they are never valid

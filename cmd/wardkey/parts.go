@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +9,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -25,6 +25,7 @@ import (
 	"github.com/wardkey/wardkey/internal/people"
 	"github.com/wardkey/wardkey/internal/refusals"
 	"github.com/wardkey/wardkey/internal/reports"
+	"github.com/wardkey/wardkey/internal/request"
 	"github.com/wardkey/wardkey/internal/telemetry"
 	"github.com/wardkey/wardkey/internal/usage"
 	"github.com/wardkey/wardkey/internal/web"
@@ -47,6 +48,8 @@ type parts struct {
 	certificates certificates // nil: no TLS
 	challenges   http.Handler // of ACME over HTTP; nil without it
 	drain        drain
+	open         atomic.Bool         // requests get more than the answer that the server starts
+	uncertain    []*firstCredentials // that were made, but of which the store did not say that it has them
 	// metricsHandler serves what Prometheus asks for; nil if nobody asks.
 	metricsHandler *handlerSwitch
 	metricsAddress string
@@ -74,17 +77,10 @@ type parts struct {
 // run joins the parts, opens the doors, and does the work beside the requests until background
 // ends. It returns early if ctx ends before the store is there.
 func (p *parts) run(ctx, background context.Context) error {
-	if err := p.startStore(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
+	first, err := p.start(ctx)
+	if err != nil && ctx.Err() != nil {
+		return nil
 	}
-	p.warnOfFailover(ctx)
-	if err := p.journal.start(ctx); err != nil {
-		return err
-	}
-	first, err := p.bootstrap(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,6 +95,7 @@ func (p *parts) run(ctx, background context.Context) error {
 	if p.adminHandler != nil {
 		p.adminHandler.set(admin)
 	}
+	p.open.Store(true)
 	p.banner(first)
 	debug.FreeOSMemory() // a first start hashed a password, which takes more than all the rest
 	g, background := errgroup.WithContext(background)
@@ -138,25 +135,7 @@ func (p *parts) jobs() []lease.Job {
 	}
 }
 
-// startStore brings the schema up to date and opens the signing keys. A PostgreSQL that is away
-// is waited for; anything else is an error.
-func (p *parts) startStore(ctx context.Context) error {
-	pause := 250 * time.Millisecond
-	for {
-		err := p.openKeys(ctx)
-		if err == nil || p.db.Embedded() || errors.Is(err, tokens.ErrMasterKey) {
-			return err
-		}
-		p.log.WarnContext(ctx, "the database is not there yet, trying again", "err", err, "in", pause)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, 5*time.Second)
-	}
-}
-
+// openKeys brings the schema up to date and opens the signing keys.
 func (p *parts) openKeys(ctx context.Context) error {
 	if err := p.db.Migrate(ctx); err != nil {
 		return err
@@ -309,6 +288,9 @@ func starting() http.Handler {
 		if r.URL.Path == "/healthz" {
 			plainJSON(w, http.StatusOK, `{"status":"ok"}`)
 			return
+		}
+		if r.URL.Path == "/readyz" {
+			request.Meant(r.Context())
 		}
 		w.Header().Set("Retry-After", "1")
 		plainJSON(w, http.StatusServiceUnavailable, `{"error":"temporarily_unavailable","error_description":"the server is starting: its store is not there yet","title":"Temporarily unavailable","status":503,"detail":"the server is starting: its store is not there yet"}`)
