@@ -1,12 +1,19 @@
 package main
 
 import (
+	"context"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/wardkey/wardkey/internal/request"
 )
 
 // balancerDelay is how long a server that stops serves on, where nothing else is said: long enough
@@ -41,6 +48,35 @@ func (c *config) lingers(embedded bool) time.Duration {
 	return balancerDelay
 }
 
+// lastMoment is how long a server that is told twice to stop still writes what it counted.
+const lastMoment = 2 * time.Second
+
+// toldAgain returns a context that ends when the program is told to stop once more, after ctx ended. A
+// moment later the program ends, whatever it still does, unless stop was called.
+func toldAgain(ctx context.Context, log *slog.Logger) (atOnce context.Context, stop func()) {
+	atOnce, end := context.WithCancel(context.WithoutCancel(ctx))
+	stopped := make(chan struct{})
+	unless := context.AfterFunc(ctx, func() {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+		defer signal.Stop(signals)
+		select {
+		case <-stopped:
+			return
+		case <-signals:
+		}
+		log.Warn("told to stop again: ending at once")
+		end()
+		select {
+		case <-stopped:
+		case <-time.After(lastMoment):
+			log.Error("ended before everything was written", "after", lastMoment)
+			os.Exit(exitFailed)
+		}
+	})
+	return atOnce, func() { unless(); close(stopped); end() }
+}
+
 // A drain leads requests away from a server that stops. Once it has begun, the server is not
 // ready, so that balancers send nothing new, and every answer is the last on its connection, so
 // that no request is on its way on one that is then closed.
@@ -54,6 +90,7 @@ func (d *drain) wrap(next http.Handler) http.Handler {
 		}
 		w.Header().Set("Connection", "close") // in HTTP/2, net/http makes a GOAWAY of it
 		if r.URL.Path == "/readyz" {
+			request.Meant(r.Context())
 			w.Header().Set("Retry-After", "1")
 			plainJSON(w, http.StatusServiceUnavailable, `{"error":"temporarily_unavailable","error_description":"the server is stopping","title":"Temporarily unavailable","status":503,"detail":"the server is stopping"}`)
 			return

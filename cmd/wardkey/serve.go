@@ -46,6 +46,8 @@ func serve(ctx context.Context, c *config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	atOnce, stop := toldAgain(ctx, log)
+	defer stop()
 	trusted, err := c.trustedProxies()
 	if err != nil {
 		return err
@@ -89,7 +91,7 @@ func serve(ctx context.Context, c *config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return runAll(ctx, p, servers)
+	return runAll(ctx, atOnce, p, servers)
 }
 
 // openServers returns the server of the public endpoints, and those that have an address of their
@@ -137,8 +139,8 @@ func (p *parts) newServer(listener net.Listener, trusted []netip.Prefix, handler
 }
 
 // runAll runs the servers and the work beside them. When ctx ends or one of them fails, requests
-// that began are finished, new ones are refused, and the work beside them ends last.
-func runAll(ctx context.Context, p *parts, servers []*server) error {
+// that began are finished, unless atOnce ends, new ones are refused, and the work beside them ends last.
+func runAll(ctx, atOnce context.Context, p *parts, servers []*server) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	stopped := ctx.Done()
@@ -146,34 +148,42 @@ func runAll(ctx context.Context, p *parts, servers []*server) error {
 	for _, s := range servers {
 		g.Go(s.serve)
 	}
-	if p.certificates != nil {
-		g.Go(func() error { return p.certificates.run(background) })
+	if files, ok := p.certificates.(*certificateFile); ok {
+		g.Go(func() error { return files.run(background) })
+	} else {
+		g.Go(func() error { return hangups(background, p.log) })
 	}
 	g.Go(func() error { return p.run(ctx, background) })
 	g.Go(func() error {
 		<-ctx.Done()
 		select {
 		case <-stopped:
-			p.linger()
+			p.linger(atOnce)
 		default: // one of them failed
 		}
-		err := p.shutdown(context.WithoutCancel(ctx), servers)
+		err := p.shutdown(atOnce, servers)
 		stopBackground()
 		return err
 	})
 	return g.Wait()
 }
 
-// linger serves on until balancers have noticed that the server stops.
-func (p *parts) linger() {
+// linger serves on until balancers have noticed that the server stops, or until atOnce ends. They send
+// nothing to one that was never ready.
+func (p *parts) linger(atOnce context.Context) {
 	p.drain.begun.Store(true)
-	if delay := p.config.lingers(p.db.Embedded()); delay > 0 {
-		p.log.Info("stopping: not ready any more, and serving on until balancers have noticed", "for", delay)
-		time.Sleep(delay)
+	delay := p.config.lingers(p.db.Embedded())
+	if delay == 0 || !p.open.Load() {
+		return
+	}
+	p.log.Info("stopping: not ready any more, and serving on until balancers have noticed", "for", delay)
+	select {
+	case <-atOnce.Done():
+	case <-time.After(delay):
 	}
 }
 
-// shutdown takes no more requests and finishes those that began.
+// shutdown takes no more requests and finishes those that began, until ctx ends.
 func (p *parts) shutdown(ctx context.Context, servers []*server) error {
 	p.log.Info("stopping: finishing the requests that began")
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
@@ -183,11 +193,14 @@ func (p *parts) shutdown(ctx context.Context, servers []*server) error {
 		g.Go(func() error { return s.Shutdown(ctx) })
 	}
 	err := g.Wait()
-	if errors.Is(err, context.DeadlineExceeded) {
-		p.log.Warn("some requests did not end in time and were cut", "after", drainTimeout)
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	p.log.Warn("some requests did not end in time and were cut")
+	for _, s := range servers {
+		_ = s.Close() // of what is cut nothing is left to be said
+	}
+	return nil
 }
 
 // openStore opens the database and finds its master key.

@@ -14,10 +14,7 @@ import (
 )
 
 // certificates are where a server has its certificate from.
-type certificates interface {
-	config() *tls.Config
-	run(ctx context.Context) error // keeps them new until ctx ends
-}
+type certificates interface{ config() *tls.Config }
 
 // secure says whether the server speaks TLS itself.
 func (c *config) secure() bool { return c.tlsCert != "" || len(c.acmeDomains) > 0 }
@@ -77,6 +74,22 @@ func (f *certificateFile) run(ctx context.Context) error {
 			if stamps, err := f.stamps(); err == nil && stamps != f.tried {
 				f.reload(ctx)
 			}
+		}
+	}
+}
+
+// hangups says on each SIGHUP that there is nothing to read again, until ctx ends. Otherwise a SIGHUP
+// would end the server.
+func hangups(ctx context.Context, log *slog.Logger) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangup:
+			log.InfoContext(ctx, "SIGHUP: there is nothing to read again; a server reads only the files of --tls-cert and --tls-key while it runs")
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (c *config) checkACME() error {
 	return nil
 }
 
-// acmeCertificates get themselves, and are renewed 30 days before their end. All servers of one
+// acmeCertificates get themselves, and are renewed 30 days before their end, when they are asked for. All servers of one
 // database share them and the answers to challenges, so that a challenge may reach any of them.
 type acmeCertificates struct{ *autocert.Manager }
 
@@ -77,9 +77,6 @@ func (a acmeCertificates) config() *tls.Config {
 	config.MinVersion = tls.VersionTLS12
 	return config
 }
-
-// run has nothing to do: the manager renews when it is asked for a certificate.
-func (a acmeCertificates) run(context.Context) error { return nil }
 
 // challenges answers challenges over HTTP, and leads everybody else to https://.
 func (a acmeCertificates) challenges() http.Handler { return a.HTTPHandler(nil) }
