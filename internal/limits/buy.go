@@ -80,6 +80,9 @@ func (s *share) add(limits clients.Limits, p portion, r row, now int64) {
 func (s *share) close(limits clients.Limits, r row, n, now int64) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.limits != limits {
+		return 0 // they were changed meanwhile; whoever waits asks by the new ones
+	}
 	s.row = r
 	full := Standing{}
 	for _, standing := range standings(limits, r, 0, now) {
@@ -99,18 +102,19 @@ func (s *share) close(limits clients.Limits, r row, n, now int64) int64 {
 }
 
 // Minutes and days never go back, unless a clock did: a server that is a moment behind counts in
-// the minute in which the others are. The row of a clock that was ahead is begun anew.
+// the minute in which the others are. The row of a clock that was ahead is begun anew, and so is a
+// bucket with more in it than the limits allow: it was filled under others. See [row.now].
 const (
 	minuteTaken  = `CASE WHEN limit_counts.minute BETWEEN $2 AND $2 + 1 THEN limit_counts.minute_taken ELSE 0 END + $3`
 	dayTaken     = `CASE WHEN limit_counts.day BETWEEN $4 AND $4 + 1 THEN limit_counts.day_taken ELSE 0 END + $3`
-	bucketFullAt = `CASE WHEN limit_counts.full_at BETWEEN $5 AND $5 + 90000000 THEN limit_counts.full_at ELSE $5 END + $6`
+	bucketFullAt = `CASE WHEN limit_counts.full_at BETWEEN $5 AND $11 THEN limit_counts.full_at ELSE $5 END + $6`
 )
 
 // reserve counts requests in the store, all or none.
 func (l *Limiter) reserve(ctx context.Context, id string, limits clients.Limits, p portion, now int64) (bool, error) {
 	perMinute, perDay, fullAt := unlimited, unlimited, unlimited
 	if limits.PerMinute > 0 {
-		perMinute, fullAt = limits.PerMinute, now+span(limits.Burst, limits.PerMinute)
+		perMinute, fullAt = limits.PerMinute, fullest(limits, now)
 	}
 	if limits.PerDay > 0 {
 		perDay = limits.PerDay
@@ -126,7 +130,7 @@ func (l *Limiter) reserve(ctx context.Context, id string, limits clients.Limits,
 			day = CASE WHEN limit_counts.day = $4 + 1 THEN limit_counts.day ELSE $4 END, day_taken = `+dayTaken+`,
 			full_at = `+bucketFullAt+`
 		WHERE `+minuteTaken+` <= $8 AND `+dayTaken+` <= $9 AND `+bucketFullAt+` <= $10`,
-		id, p.minute, p.requests, p.day, now, bucket, now+bucket, perMinute, perDay, fullAt)
+		id, p.minute, p.requests, p.day, now, bucket, now+bucket, perMinute, perDay, fullAt, fullAt+askew)
 	if err != nil {
 		return false, fmt.Errorf("reserve requests of %s: %w", id, err)
 	}

@@ -212,6 +212,23 @@ func TestGivenBack(t *testing.T) {
 	})
 }
 
+// TestBucketGivenBack holds that what is given back is given back to the bucket, too.
+func TestBucketGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := nodes(databasetest.SQLite(t), 2)
+		limits := clients.Limits{PerMinute: 1000, Burst: 500}
+		stop := run(t, all[:1])
+		accepted(t, all[0], "billing", limits, 100)
+		if all[0].share("billing").left == 0 {
+			t.Fatal("nothing is left of the share, so this shows nothing")
+		}
+		stop()
+		if got := accepted(t, all[1], "billing", limits, 1000); got != 400 {
+			t.Errorf("after 100 of 500 at once another server lets %d through, want 400", got)
+		}
+	})
+}
+
 // TestEdge holds that what was taken of one day is not used on the next.
 func TestEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -44,6 +44,23 @@ type portion struct {
 // A row is what the store has of a client, by its own clock.
 type row struct{ minute, minuteTaken, day, dayTaken, fullAt int64 }
 
+// askew is how far apart servers may take the time of the database to be.
+const askew = 2 * second
+
+// now is what the row counts for under limits, as [Limiter.reserve] has it.
+func (r row) now(limits clients.Limits, now int64) row {
+	if r.minute < now/minute || r.minute > now/minute+1 {
+		r.minuteTaken = 0
+	}
+	if r.day < now/day || r.day > now/day+1 {
+		r.dayTaken = 0
+	}
+	if r.fullAt > fullest(limits, now)+askew {
+		r.fullAt = now
+	}
+	return r
+}
+
 // A purchase is a share on its way from the store. Requests that need it at the same time wait for
 // the same.
 type purchase struct {

@@ -48,18 +48,13 @@ func (s *share) standings(now int64) []Standing {
 
 func standings(limits clients.Limits, r row, left, now int64) []Standing {
 	all := make([]Standing, 0, 4) // one more for the account's
+	r = r.now(limits, now)
 	if limits.PerMinute > 0 {
-		if r.minute < now/minute {
-			r.minuteTaken = 0
-		}
 		all = append(all,
 			Standing{"minute", limits.PerMinute, 60, max(0, limits.PerMinute-r.minuteTaken+left), seconds(minute - now%minute)},
 			Standing{"burst", limits.Burst, seconds(span(limits.Burst, limits.PerMinute)), room(limits, r, left, now), seconds(untilOne(limits, r, now))})
 	}
 	if limits.PerDay > 0 {
-		if r.day < now/day {
-			r.dayTaken = 0
-		}
 		all = append(all, Standing{"day", limits.PerDay, day / second, max(0, limits.PerDay-r.dayTaken+left), seconds(day - now%day)})
 	}
 	return all
@@ -71,6 +66,11 @@ func span(requests, perMinute int64) int64 {
 		return 0
 	}
 	return requests * minute / perMinute
+}
+
+// fullest is until when a bucket has something in it that is filled now.
+func fullest(limits clients.Limits, now int64) int64 {
+	return now + span(limits.Burst, limits.PerMinute)
 }
 
 // room is how many requests fit in the bucket.
