@@ -140,14 +140,20 @@ func (l *Limiter) reserve(ctx context.Context, id string, limits clients.Limits,
 // unlimited is more than anything that is counted.
 const unlimited = int64(1) << 60
 
+// row reads what the store has of a client, and what time it is there.
 func (l *Limiter) row(ctx context.Context, id string) (r row, err error) {
-	err = l.DB.QueryRow(ctx, `SELECT minute, minute_taken, day, day_taken, full_at FROM limit_counts WHERE client_id = $1`, id).
-		Scan(&r.minute, &r.minuteTaken, &r.day, &r.dayTaken, &r.fullAt)
+	began := l.time()
+	var now any // SQLite's is a text, which nobody needs
+	err = l.DB.QueryRow(ctx, `SELECT minute, minute_taken, day, day_taken, full_at, CURRENT_TIMESTAMP FROM limit_counts WHERE client_id = $1`, id).
+		Scan(&r.minute, &r.minuteTaken, &r.day, &r.dayTaken, &r.fullAt, &now)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row{}, nil
 	}
 	if err != nil {
 		return row{}, fmt.Errorf("read what %s took: %w", id, err)
+	}
+	if now, ok := now.(time.Time); ok {
+		l.clock.check(l, now, began)
 	}
 	return r, nil
 }

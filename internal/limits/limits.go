@@ -12,6 +12,7 @@ package limits
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"sync"
@@ -152,11 +153,12 @@ func (l *Limiter) share(id string) *share {
 	return s
 }
 
-// How long a share may lie unused, and how long it is known at all.
+// How long a share may lie unused, and how long it is known at all: a million clients that each come
+// now and then are not to be known all at once.
 const (
-	idle      = int64(time.Second / time.Microsecond)
-	atOnce    = math.MinInt64 // not 0: the clock may have been set back a little since something was drawn
-	forgotten = 2 * minute
+	idle      = second
+	atOnce    = math.MinInt64
+	forgotten = 10 * second
 )
 
 // Run gives back what lies unused, until ctx ends, and then everything.
@@ -213,19 +215,29 @@ func (l *Limiter) unused(s *share, after int64) []portion {
 	defer s.mu.Unlock()
 	now := l.clock.micros(l)
 	s.end(now)
-	if now-s.drawnAt >= after {
+	quiet := now - s.drawnAt
+	if quiet < -askew {
+		quiet = math.MaxInt64 // the clock was set back
+	}
+	if quiet >= after {
 		s.retire()
 	}
 	back := s.back
 	s.back = nil
-	if s.buying == nil && now-s.drawnAt > forgotten {
+	if s.buying == nil && quiet > forgotten {
 		delete(l.shares, s.id)
 	}
 	return back
 }
 
-// Purge forgets counts that no limit looks at any more.
-func (l *Limiter) Purge(ctx context.Context, now time.Time) error {
-	_, err := l.DB.Exec(ctx, `DELETE FROM limit_counts WHERE day < $1`, now.UnixMicro()/day-1)
-	return err
+// Purge forgets counts that no limit looks at any more. Which those are is a matter of the
+// database's clock, whatever this server takes for now.
+func (l *Limiter) Purge(ctx context.Context, _ time.Time) error {
+	if err := l.clock.read(ctx, l); err != nil {
+		return err
+	}
+	if _, err := l.DB.Exec(ctx, `DELETE FROM limit_counts WHERE day < $1`, l.clock.micros(l)/day-1); err != nil {
+		return fmt.Errorf("purge counts of limits: %w", err)
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/databasetest"
 )
 
@@ -97,6 +98,83 @@ func TestShareIsSmall(t *testing.T) {
 		}
 		if got += accepted(t, all[3], "billing", ofMinute(1000), 1000); got < 850 {
 			t.Errorf("%d of 1000 are let through while three servers keep a twentieth each, want 850", got)
+		}
+	})
+}
+
+// TestForgotten holds that the memory is that of the clients of the last seconds, not of all that
+// there are, also when the clock was set back.
+func TestForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := nodes(databasetest.SQLite(t), 1)[0]
+		for _, set := range []time.Duration{0, -time.Hour} {
+			accepted(t, l, "billing", ofMinute(1000), 100)
+			l.now = func() time.Time { return time.Now().Add(set) }
+			stop := run(t, []*Limiter{l})
+			time.Sleep(12 * time.Second)
+			stop()
+			if len(l.shares) != 0 {
+				t.Errorf("the clock set by %s, %d clients are known", set, len(l.shares))
+			}
+		}
+	})
+}
+
+// TestPurge holds that what is forgotten goes by the clock by which it was counted, not by that of
+// the server that forgets.
+func TestPurge(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		for i, wrong := range []time.Duration{0, time.Hour, -time.Hour, 72 * time.Hour, -72 * time.Hour} {
+			if wrong != 0 && db.Embedded() {
+				continue // it has no other clock than the server's
+			}
+			purging := nodes(db, 1)[0]
+			purging.now = func() time.Time { return time.Now().Add(wrong) }
+			id, limits := fmt.Sprint("client", i), clients.Limits{PerDay: 10}
+			counting := nodes(db, 1)[0]
+			awayFromTheEdge(t, counting)
+			accepted(t, counting, id, limits, 4)
+			if _, err := db.Exec(t.Context(), `INSERT INTO limit_counts (client_id, minute, minute_taken, day, day_taken, full_at) VALUES ('old', 0, 0, $1, 1, 0)`,
+				counting.clock.micros(counting)/day-2); err != nil {
+				t.Fatal(err)
+			}
+			if err := purging.Purge(t.Context(), purging.now()); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := counting.row(t.Context(), "old"); err != nil || r != (row{}) {
+				t.Errorf("with a clock that is %s ahead, a row of two days ago is kept: %+v, %v", wrong, r, err)
+			}
+			if got := accepted(t, nodes(db, 1)[0], id, limits, 10); got != 6 {
+				t.Errorf("with a clock that is %s ahead, %d more are let through, want 6", wrong, got)
+			}
+		}
+	})
+}
+
+// TestDatabaseClockSet holds that servers agree on the time soon after the clock of the database was
+// set: as long as they do not, each begins the row of the others anew.
+func TestDatabaseClockSet(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		if db.Embedded() {
+			t.Skip("it has no other clock than the server's")
+		}
+		for _, set := range []time.Duration{time.Hour, -time.Hour} {
+			id, limits := fmt.Sprint("client", set), ofMinute(100)
+			all := nodes(db, 2)
+			for _, l := range all {
+				awayFromTheEdge(t, l)
+				take(t, l, id, limits)
+			}
+			stale := *all[0].clock.last.Load()
+			stale.database = stale.database.Add(-set)
+			all[0].clock.last.Store(&stale)
+			got := 0
+			for range 1000 {
+				got += accepted(t, all[0], id, limits, 1) + accepted(t, all[1], id, limits, 1)
+			}
+			if got > 300 { // once by each of the two clocks, and what flows meanwhile
+				t.Errorf("%d of a limit of 100 are let through after the clock was set by %s", got, set)
+			}
 		}
 	})
 }
