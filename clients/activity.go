@@ -16,16 +16,19 @@ import (
 const (
 	maxAddresses = 100     // of a secret in an hour; the rest has the address ''
 	maxSeen      = 1 << 18 // of all secrets in an hour
-	maxPending   = 50_000  // rows to write; beyond, addresses become ''
+	maxPending   = 50_000  // rows to write; beyond, addresses become '', and there is one for each secret
 )
 
-const secondsOfAnHour = 3600
+const (
+	secondsOfAnHour = 3600
+	aMoment         = 60 // seconds
+)
 
 // An activity counts uses by secret, hour and address until they are written.
 type activity struct {
 	pending map[origin]tally
 
-	hour      int64 // the newest; a request that ends a moment later counts in it too
+	hour      int64 // in which uses fall
 	seed      maphash.Seed
 	seen      map[uint64]struct{} // hashes of the secrets and addresses of this hour
 	addresses map[uint64]int      // how many of them by the hash of the secret
@@ -40,10 +43,14 @@ type origin struct {
 
 type tally struct{ uses, last int64 }
 
-func newActivity() activity { return activity{pending: map[origin]tally{}, seed: maphash.MakeSeed()} }
+func newActivity() activity {
+	return activity{pending: map[origin]tally{}, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, addresses: map[uint64]int{}}
+}
 
 func (a *activity) record(by use, address string, at int64) {
-	if hour := at / secondsOfAnHour; hour > a.hour || a.seen == nil {
+	// Requests may end in another order than they began: one of a moment before the hour falls in it
+	// too. A use of longer ago tells that the clock was ahead.
+	if hour := at / secondsOfAnHour; hour > a.hour || at < a.hour*secondsOfAnHour-aMoment {
 		a.hour, a.seen, a.addresses = hour, map[uint64]struct{}{}, map[uint64]int{}
 	}
 	from := origin{by, a.hour, address}
@@ -67,15 +74,13 @@ func (a *activity) distinct(from origin) bool {
 	return true
 }
 
-// add adds to what is to be written. When that is too much, addresses are given up first, and
-// then counts.
+// add adds to what is to be written. When that is too much, addresses are given up, but no use: who
+// looks unused is deleted in the end.
 func (a *activity) add(from origin, more tally) {
 	sum, ok := a.pending[from]
 	if !ok && len(a.pending) >= maxPending {
 		from.address = ""
-		if sum, ok = a.pending[from]; !ok {
-			return
-		}
+		sum = a.pending[from]
 	}
 	a.pending[from] = tally{sum.uses + more.uses, max(sum.last, more.last)}
 }

@@ -56,58 +56,65 @@ func (u *Usage) leave(b *firstBatch) {
 	}
 }
 
-// A today knows which clients have a use of the day in the store. It forgets those that were not
-// seen for longest, and then writes once more than it must.
+// A today knows which clients have a use of which day in the store. It forgets those that were not
+// seen for longest, and then writes once more than it must. Days are kept apart by what is
+// remembered, not by which is the newest: a clock that was ahead for a while changes nothing.
 type today struct {
 	mu         sync.Mutex
-	day        int64
 	seed       maphash.Seed
-	young, old map[uint64]struct{} // hashes of ids
+	newest     int64               // day
+	young, old map[uint64]struct{} // hashes of ids and days
 }
 
-// maxYoung is how many ids are remembered in each of the two generations: 10 MB in all.
+// maxYoung is how many are remembered in each of the two generations: 10 MB in all.
 const maxYoung = 160_000
 
 func newToday() *today { return &today{seed: maphash.MakeSeed()} }
 
-// knows says whether the client was used on the day of the given time. Hashes of two ids are the
-// same too seldom to count, and all that comes of it is a use that is written a second later.
+// hash is that of a client on the day of the given time. Two are the same too seldom to count, and
+// all that comes of it is a use that is written a second later.
+func (t *today) hash(clientID string, at time.Time) uint64 {
+	return maphash.Comparable(t.seed, struct {
+		clientID string
+		day      int64
+	}{clientID, dayOf(at)})
+}
+
+// knows says whether the client was used on the day of the given time.
 func (t *today) knows(clientID string, at time.Time) bool {
-	id := maphash.String(t.seed, clientID)
+	hash := t.hash(clientID, at)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if dayOf(at) != t.day {
-		return false
-	}
-	if _, ok := t.young[id]; ok {
+	if _, ok := t.young[hash]; ok {
 		return true
 	}
-	_, ok := t.old[id]
+	_, ok := t.old[hash]
 	if ok {
-		t.add(id)
+		t.add(hash)
 	}
 	return ok
 }
 
 // learn notes that the client was used on the day of the given time.
 func (t *today) learn(clientID string, at time.Time) {
-	id := maphash.String(t.seed, clientID)
+	hash := t.hash(clientID, at)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if day := dayOf(at); day > t.day {
-		t.day, t.young, t.old = day, map[uint64]struct{}{}, nil
-	} else if day < t.day {
-		return // it was written when the day had just ended
+	if day := dayOf(at); day > t.newest {
+		t.newest = day
+		t.turn() // of the days before, little is asked any more
 	}
-	t.add(id)
+	t.add(hash)
 }
 
-func (t *today) add(id uint64) {
+func (t *today) add(hash uint64) {
 	if len(t.young) >= maxYoung {
-		t.young, t.old = map[uint64]struct{}{}, t.young
+		t.turn()
 	}
-	t.young[id] = struct{}{}
+	t.young[hash] = struct{}{}
 }
+
+func (t *today) turn() { t.young, t.old = map[uint64]struct{}{}, t.young }
 
 // dayOf is the day of a time by its number since 1970, in UTC.
 func dayOf(at time.Time) int64 { return at.Unix() / (24 * secondsOfAnHour) }

@@ -54,6 +54,37 @@ func TestFirstUseOfADay(t *testing.T) {
 	})
 }
 
+// A clock that was ahead for a while makes no token wait for a second write, and lets no client go
+// without the first.
+func TestFirstUseAfterClockWasAhead(t *testing.T) {
+	db := databasetest.SQLite(t)
+	u := newUsage(db)
+	for _, step := range []struct {
+		client  string
+		at      int
+		written bool
+	}{
+		{"before", 1, true},
+		{"before", 24 * 3600, true}, // a day ahead
+		{"while", 24 * 3600, true},
+		{"before", 2, false},
+		{"while", 3, true},
+		{"after", 4, true},
+		{"before", 5, false},
+		{"while", 6, false},
+		{"after", 7, false},
+		{"before", 24*3600 + 1, false},
+		{"after", 24*3600 + 2, true},
+		{"before", 48 * 3600, true},
+	} {
+		before := count(t, db, `SELECT count(*) FROM first_uses`)
+		must(t, u.Use(t.Context(), step.client, "secret", "192.0.2.1", at(step.at)))
+		if written := count(t, db, `SELECT count(*) FROM first_uses`) > before; written != step.written {
+			t.Errorf("the use of %s at %d is written at once: %v, want %v", step.client, step.at, written, step.written)
+		}
+	}
+}
+
 // A first use that cannot be written is an error, and no use; the next is the first again.
 func TestFirstUseNotWritten(t *testing.T) {
 	db := databasetest.SQLite(t)

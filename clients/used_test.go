@@ -79,7 +79,8 @@ func TestActivityOfManyAddresses(t *testing.T) {
 	})
 }
 
-// While the store is away what is to be written stays within bounds, and is counted once.
+// While the store is away what is to be written stays within bounds, and is counted once; beyond
+// them addresses are given up, and no use is, because disuse deletes.
 func TestActivityIsBounded(t *testing.T) {
 	u := newUsage(databasetest.SQLite(t))
 	gone, cancel := context.WithCancel(t.Context())
@@ -91,13 +92,39 @@ func TestActivityIsBounded(t *testing.T) {
 		}
 	}
 	u.Record("client", "0", "new", at(3600))
-	if n := len(u.activity.pending); n != maxPending {
-		t.Errorf("%d rows are to be written; want %d", n, maxPending)
+	u.Record("another", "2", "new", at(3600))
+	if n := len(u.activity.pending); n != maxPending+3 {
+		t.Errorf("%d rows are to be written; want %d and one of each secret since", n, maxPending)
 	}
 	_ = u.Flush(gone)
-	u.Record("client", "1", "150", at(0))
+	u.Record("client", "1", "150", at(3600))
 	if got := u.activity.pending[origin{use{"client", "1"}, at(0).Unix() / 3600, "150"}]; got.uses != 1 {
 		t.Errorf("a use is counted %d times; want once", got.uses)
+	}
+	if got := lastOf(u.activity.pending)["another"]; got != at(3600).Unix() {
+		t.Errorf("the last use of a client that came when there was no room is at %d", got)
+	}
+}
+
+// A clock that was ahead for a while does not make uses fall into its hour.
+func TestActivityAfterClockWasAhead(t *testing.T) {
+	a := newActivity()
+	start := at(0).Unix()
+	for _, tt := range []struct {
+		what       string
+		at, inHour int64
+	}{
+		{"a use", 10, 0},
+		{"of the next hour", 3601, 1},
+		{"of a moment before", 3599, 1},
+		{"while the clock is a day ahead", 25 * 3600, 25},
+		{"once it is right again", 3700, 1},
+		{"and goes on", 7201, 2},
+	} {
+		a.record(use{"client", tt.what}, "192.0.2.1", start+tt.at)
+		if got := a.pending[origin{use{"client", tt.what}, start/secondsOfAnHour + tt.inHour, "192.0.2.1"}]; got != (tally{1, start + tt.at}) {
+			t.Errorf("%s: %+v in hour %d", tt.what, got, tt.inHour)
+		}
 	}
 }
 
