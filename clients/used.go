@@ -81,6 +81,30 @@ func (s *Store) Addresses(ctx context.Context, clientID, secretID string, now ti
 	return all, rows.Err()
 }
 
+// UsedFrom returns from which addresses a client got tokens since the given time, and when from each
+// last. Of those beyond the first hundred of a secret in an hour nothing is known.
+func (s *Store) UsedFrom(ctx context.Context, clientID string, since time.Time) (map[string]time.Time, error) {
+	if len(clientID) != len(nobodyID) {
+		return nil, nil // no id of ours, and maybe not even text
+	}
+	rows, err := s.db.Query(ctx, `SELECT address, max(last_used_at) FROM secret_activity
+		WHERE client_id = $1 AND last_used_at > $2 AND address <> '' GROUP BY address`, clientID, database.At(since))
+	if err != nil {
+		return nil, fmt.Errorf("read from where client %s was used: %w", clientID, err)
+	}
+	defer rows.Close()
+	all := map[string]time.Time{}
+	for rows.Next() {
+		var address string
+		var last database.Time
+		if err := rows.Scan(&address, &last); err != nil {
+			return nil, fmt.Errorf("read from where client %s was used: %w", clientID, err)
+		}
+		all[address] = last.Time
+	}
+	return all, rows.Err()
+}
+
 // Purge forgets what is known of uses that are too long ago, and those that were written when
 // their client was deleted already, and frees places in the status lists. It must run more often
 // than once a week.

@@ -106,6 +106,43 @@ func TestActivityIsBounded(t *testing.T) {
 	}
 }
 
+// From where a client got tokens is known of all its secrets, and of no other client.
+func TestUsedFrom(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		c, other := billing(), billing()
+		create(t, store, c)
+		create(t, store, other)
+		u := newUsage(db)
+		for _, use := range []struct {
+			client  *Client
+			secret  string
+			address string
+			at      int
+		}{
+			{c, "first", "192.0.2.1", 10},
+			{c, "second", "192.0.2.1", 20},
+			{c, "second", "192.0.2.1", 15},
+			{c, "first", "2001:db8::1", 30},
+			{c, "first", "192.0.2.2", 4},
+			{c, "first", "", 40},
+			{other, "first", "192.0.2.3", 50},
+		} {
+			u.Record(use.client.ID, use.secret, use.address, at(use.at))
+		}
+		must(t, u.Flush(t.Context()))
+		got, err := store.UsedFrom(t.Context(), c.ID, at(5))
+		must(t, err)
+		if len(got) != 2 || !got["192.0.2.1"].Equal(at(20)) || !got["2001:db8::1"].Equal(at(30)) {
+			t.Errorf("UsedFrom = %v", got)
+		}
+		for _, id := range []string{"", nobodyID, "\xff\x00", "' OR 1=1 --"} {
+			if got, err := store.UsedFrom(t.Context(), id, at(5)); err != nil || len(got) != 0 {
+				t.Errorf("UsedFrom(%q) = %v, %v; want nothing", id, got, err)
+			}
+		}
+	})
+}
+
 // A clock that was ahead for a while does not make uses fall into its hour.
 func TestActivityAfterClockWasAhead(t *testing.T) {
 	a := newActivity()

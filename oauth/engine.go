@@ -73,7 +73,7 @@ type clientStore struct{ h *Handler }
 // that a stranger cannot tell which ids exist.
 func (s clientStore) GetByID(ctx context.Context, id string) (oauth2.ClientInfo, error) {
 	a := attemptOf(ctx)
-	if wait := s.h.Failures.Wait(id, a.address, a.now); wait > 0 {
+	if wait := s.h.Failures.Wait(ctx, id, a.address, a.now); wait > 0 {
 		return nil, heldOff(wait)
 	}
 	client, catalog, err := s.h.Clients.Client(ctx, id)

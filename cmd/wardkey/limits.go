@@ -63,5 +63,6 @@ func (p *parts) limit() {
 	p.habits = &limits.Habits{DB: p.db, Log: p.log}
 	if p.limits.Mode == limits.Enforce {
 		p.failures = limits.NewFailures(c.failuresPerMinute)
+		p.failures.UsedFrom = clients.NewStore(p.db).UsedFrom
 	}
 }

@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"context"
 	"hash/maphash"
 	"math/bits"
 	"net/netip"
@@ -16,13 +17,19 @@ import (
 // can have a client refused anywhere else than where he is himself. And there a client that
 // authenticated within a day is asked all the same (docs/decisions/0020).
 type Failures struct {
+	// UsedFrom is asked from which addresses a client got tokens since the given time, and when from
+	// each last. It may be nil; set it before the first request.
+	UsedFrom func(ctx context.Context, clientID string, since time.Time) (map[string]time.Time, error)
+
 	perMinute int64
 	seed      maphash.Seed
+	asking    chan struct{} // a place for each who asks the store
 
 	mu       sync.Mutex
 	networks buckets
 	pairs    buckets
 	welcome  buckets // of pairs: when they authenticated last
+	asked    buckets // of pairs: when the store was asked about them
 }
 
 // A share of what a network may fail is what one client id there may: the rest is for the others
@@ -36,22 +43,7 @@ const (
 // once. Of IPv4 a network is one address: its neighbours are others' machines. Of IPv6 it is a
 // /64, which one party commonly has to itself.
 func NewFailures(perMinute int) *Failures {
-	return &Failures{perMinute: int64(perMinute), seed: maphash.MakeSeed()}
-}
-
-// Wait says how long a request with the client id from the address is not looked at; zero if it is.
-func (f *Failures) Wait(clientID, address string, now time.Time) time.Duration {
-	if f == nil || f.perMinute == 0 {
-		return 0
-	}
-	network, pair := f.keys(clientID, address)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	wait := f.wait(network, pair, now)
-	if wait > 0 && now.Sub(f.welcome.at(pair)) < lately {
-		return 0
-	}
-	return wait
+	return &Failures{perMinute: int64(perMinute), seed: maphash.MakeSeed(), asking: make(chan struct{}, maxAsking)}
 }
 
 // Failed notes that the credentials of a request were not right. It says how long others would have
@@ -117,7 +109,7 @@ func hashNetwork(seed maphash.Seed, address string) uint64 {
 // longest.
 type buckets struct{ young, old map[uint64]int64 }
 
-// maxYoung bounds each of the two generations: about 2 MB, for three kinds of buckets 12 MB.
+// maxYoung bounds each of the two generations: less than 1 MB, for four kinds of buckets 7 MB.
 const maxYoung = 50_000
 
 func (b *buckets) at(key uint64) time.Time {

@@ -1,7 +1,11 @@
 package limits
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,7 +14,7 @@ import (
 // fail is how many of n wrong secrets are looked at.
 func (f *Failures) fail(id, address string, n int) (looked int) {
 	for range n {
-		if f.Wait(id, address, time.Now()) == 0 {
+		if f.Wait(context.Background(), id, address, time.Now()) == 0 {
 			f.Failed(id, address, time.Now())
 			looked++
 		}
@@ -61,20 +65,20 @@ func TestFailuresLockNobodyOut(t *testing.T) {
 			f.Failed(fmt.Sprint("guess", i), "192.0.2.1", time.Now())
 			f.Failed("billing", "192.0.2.1", time.Now())
 		}
-		if wait := f.Wait("billing", "192.0.2.1", time.Now()); wait != 0 {
+		if wait := f.Wait(t.Context(), "billing", "192.0.2.1", time.Now()); wait != 0 {
 			t.Errorf("the client has to wait %s where it was let in before", wait)
 		}
-		if wait := f.Wait("crm", "192.0.2.1", time.Now()); wait == 0 {
+		if wait := f.Wait(t.Context(), "crm", "192.0.2.1", time.Now()); wait == 0 {
 			t.Error("another client need not wait there")
 		}
-		if wait := f.Wait("billing", "192.0.2.2", time.Now()); wait != 0 {
+		if wait := f.Wait(t.Context(), "billing", "192.0.2.2", time.Now()); wait != 0 {
 			t.Errorf("the client has to wait %s elsewhere", wait)
 		}
 		time.Sleep(25 * time.Hour)
 		for i := range 2000 {
 			f.Failed(fmt.Sprint("guess", i), "192.0.2.1", time.Now())
 		}
-		if wait := f.Wait("billing", "192.0.2.1", time.Now()); wait == 0 {
+		if wait := f.Wait(t.Context(), "billing", "192.0.2.1", time.Now()); wait == 0 {
 			t.Error("a day later it need not wait")
 		}
 	})
@@ -82,13 +86,16 @@ func TestFailuresLockNobodyOut(t *testing.T) {
 
 // TestFailuresAreBounded holds that strangers do not fill the memory.
 func TestFailuresAreBounded(t *testing.T) {
-	f := NewFailures(100)
+	f := NewFailures(2)
+	f.UsedFrom = func(context.Context, string, time.Time) (map[string]time.Time, error) { return nil, nil }
 	now := time.Now()
+	f.fail("billing", "10.0.0.0", 10)
 	for i := range 5 * maxYoung {
 		f.Failed(fmt.Sprint(i), fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now)
 		f.Succeeded(fmt.Sprint(i), "192.0.2.1", now)
+		f.Wait(t.Context(), fmt.Sprint("guess", i), "10.0.0.0", now)
 	}
-	for _, b := range []buckets{f.networks, f.pairs, f.welcome} {
+	for _, b := range []buckets{f.networks, f.pairs, f.welcome, f.asked} {
 		if n := len(b.young) + len(b.old); n > 2*maxYoung {
 			t.Errorf("%d are kept, want at most %d", n, 2*maxYoung)
 		}
@@ -96,9 +103,92 @@ func TestFailuresAreBounded(t *testing.T) {
 	var none *Failures
 	none.Failed("billing", "192.0.2.1", now)
 	none.Succeeded("billing", "192.0.2.1", now)
-	if NewFailures(0).Wait("billing", "192.0.2.1", now) != 0 || none.Wait("billing", "192.0.2.1", now) != 0 {
+	if NewFailures(0).Wait(t.Context(), "billing", "192.0.2.1", now) != 0 || none.Wait(t.Context(), "billing", "192.0.2.1", now) != 0 {
 		t.Error("without a limit somebody has to wait")
 	}
+}
+
+// TestFailuresAskTheStore holds that a client which was let in by an earlier process, or by another
+// server, is looked at where it was, that the store is asked once a minute about anybody else, and
+// that one which does not answer holds nobody off.
+func TestFailuresAskTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away error
+		asked := 0
+		f := NewFailures(10)
+		f.UsedFrom = func(_ context.Context, id string, since time.Time) (map[string]time.Time, error) {
+			asked++
+			if want := time.Now().Add(-24 * time.Hour); !since.Equal(want) {
+				t.Errorf("asked for what was since %s, want %s", since, want)
+			}
+			if id != "billing" {
+				return nil, away
+			}
+			return map[string]time.Time{"192.0.2.1": time.Now().Add(-23 * time.Hour), "2001:db8::1": time.Now(), "": time.Now()}, away
+		}
+		for _, address := range []string{"192.0.2.1", "192.0.2.2", "2001:db8::9"} {
+			for i := range 10 {
+				f.Failed(fmt.Sprint("guess", i), address, time.Now())
+			}
+		}
+		for _, step := range []struct {
+			what, id, address string
+			sleep             time.Duration
+			away              error
+			held              bool
+			asked             int
+		}{
+			{"who was let in there", "billing", "192.0.2.1", 0, nil, false, 1},
+			{"again", "billing", "192.0.2.1", 0, nil, false, 1},
+			{"elsewhere", "billing", "192.0.2.2", 0, nil, true, 2},
+			{"again elsewhere", "billing", "192.0.2.2", 0, nil, true, 2},
+			{"from another address of the network", "billing", "2001:db8::9", 0, nil, false, 3},
+			{"who was not let in", "crm", "192.0.2.1", 0, nil, true, 4},
+			{"while the store is away", "shop", "192.0.2.1", 0, errors.New("away"), false, 5},
+			{"once it is back", "shop", "192.0.2.1", 0, nil, true, 6},
+			{"where nobody failed", "shop", "192.0.2.3", 0, nil, false, 6},
+		} {
+			time.Sleep(step.sleep)
+			away = step.away
+			if held := f.Wait(t.Context(), step.id, step.address, time.Now()) > 0; held != step.held || asked != step.asked {
+				t.Errorf("%s: held off %v, the store was asked %d times; want %v and %d", step.what, held, asked, step.held, step.asked)
+			}
+		}
+		time.Sleep(askedEvery)
+		for i := range 10 {
+			f.Failed(fmt.Sprint("guess", i), "192.0.2.1", time.Now())
+		}
+		if f.Wait(t.Context(), "crm", "192.0.2.1", time.Now()); asked != 7 {
+			t.Errorf("a minute later the store was asked %d times, want once more", asked)
+		}
+	})
+}
+
+// TestFailuresAskInTurn holds that however many are held off at once, few ask the store, and that
+// nobody waits for long.
+func TestFailuresAskInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := NewFailures(10)
+		var asking, most atomic.Int64
+		f.UsedFrom = func(context.Context, string, time.Time) (map[string]time.Time, error) {
+			most.Store(max(most.Load(), asking.Add(1)))
+			time.Sleep(300 * time.Millisecond)
+			asking.Add(-1)
+			return nil, nil
+		}
+		for i := range 10 {
+			f.Failed(fmt.Sprint("guess", i), "192.0.2.1", time.Now())
+		}
+		began := time.Now()
+		var all sync.WaitGroup
+		for i := range 100 {
+			all.Go(func() { f.Wait(t.Context(), fmt.Sprint("client", i), "192.0.2.1", began) })
+		}
+		all.Wait()
+		if took := time.Since(began); most.Load() != maxAsking || took != maxAsk+200*time.Millisecond {
+			t.Errorf("%d asked at once, for %s; want %d, for 1.2 s", most.Load(), took, maxAsking)
+		}
+	})
 }
 
 func BenchmarkFailures(b *testing.B) {
@@ -106,7 +196,7 @@ func BenchmarkFailures(b *testing.B) {
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		f.Wait("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "192.0.2.1", now)
+		f.Wait(b.Context(), "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "192.0.2.1", now)
 		f.Succeeded("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "192.0.2.1", now)
 	}
 }
@@ -115,7 +205,7 @@ func BenchmarkFailures(b *testing.B) {
 func TestFailuresAfterClockWasAhead(t *testing.T) {
 	f, now := NewFailures(100), time.Now()
 	f.Failed("billing", "192.0.2.1", now.Add(24*time.Hour))
-	if wait := f.Wait("billing", "192.0.2.1", now); wait > 0 {
+	if wait := f.Wait(t.Context(), "billing", "192.0.2.1", now); wait > 0 {
 		t.Errorf("a client must wait for %v", wait)
 	}
 }
