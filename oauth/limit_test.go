@@ -1,6 +1,8 @@
 package oauth
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -16,6 +18,7 @@ import (
 	"github.com/wardkey/wardkey/clients"
 	"github.com/wardkey/wardkey/internal/limits"
 	"github.com/wardkey/wardkey/internal/refusals"
+	"github.com/wardkey/wardkey/sections"
 )
 
 // from sends a token request from an address.
@@ -105,6 +108,42 @@ func TestFailuresTellNothing(t *testing.T) {
 			row := w.why(answer)
 			if want := map[bool]refusals.Cause{true: refusals.WrongSecret, false: refusals.RateLimited}[name == "pro"]; row.Cause != want {
 				t.Errorf("%s: the admin is told %s, want %s", name, row.Cause, want)
+			}
+		}
+	})
+}
+
+// A slowly is clients that are read from a store that is far away.
+type slowly struct{ clientFinder }
+
+func (s slowly) Client(ctx context.Context, id string) (*clients.Client, *sections.Catalog, error) {
+	time.Sleep(7 * time.Millisecond)
+	return s.clientFinder.Client(ctx, id)
+}
+
+// TestFailuresOnOneBeat holds that the time of the answer does not tell who is looked at of those
+// that are held off: not a client that was let in there, nor one that the store was asked about.
+func TestFailuresOnOneBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.oauth.Failures = limits.NewFailures(10)
+		status(t, w.from("192.0.2.1", w.clients["pro"].basic()), 200)
+		for i := range 10 {
+			status(t, w.from("192.0.2.1", basic(fmt.Sprint("guess", i), "x")), 401)
+		}
+		w.oauth.Clients = slowly{w.oauth.Clients}
+		w.oauth.Failures.UsedFrom = func(_ context.Context, id string, _ time.Time) (map[string]time.Time, error) {
+			time.Sleep(7 * time.Millisecond)
+			if id == "guess" {
+				return nil, nil
+			}
+			return map[string]time.Time{"192.0.2.1": time.Now()}, map[bool]error{true: errors.New("away")}[id == "away"]
+		}
+		for _, id := range []string{w.clients["pro"].ID, w.clients["billing"].ID, w.clients["billing"].ID, "guess", "guess", "away"} {
+			began := time.Now()
+			status(t, w.from("192.0.2.1", basic(id, clients.NewSecret().Reveal())), 429)
+			if took := time.Since(began); took != paceHeldOff {
+				t.Errorf("%s is answered after %s, want %s", id, took, paceHeldOff)
 			}
 		}
 	})

@@ -25,20 +25,35 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, a *attempt, err
 		if wait := h.Failures.Failed(a.clientID, a.address, a.now); wait > 0 {
 			e = heldOff(wait)
 		}
-		steady(r.Context(), a.now)
-	} else if a.client == nil && e.Code == TooManyRequests {
-		steady(r.Context(), a.now)
+	}
+	if pace := a.pace(e); pace > 0 {
+		steady(r.Context(), a.now, pace)
 	}
 	tell(w.Header(), a)
 	writeError(w, r, e, errorID)
 }
 
-// pace is the clock by which those are answered who are not authenticated.
-const pace = 5 * time.Millisecond
+// The clocks by which those are answered who are not authenticated. Of those who are held off some
+// are looked at and most are not, so theirs goes slowly enough for both to be ready.
+const (
+	pace        = 5 * time.Millisecond
+	paceHeldOff = 100 * time.Millisecond
+)
+
+// pace is the clock by which an attempt is answered that failed with e; zero for none.
+func (a *attempt) pace(e *Error) time.Duration {
+	switch {
+	case e.Detail == refusals.Failures:
+		return paceHeldOff
+	case a.client != nil && e.Code == InvalidClient:
+		return pace
+	}
+	return 0
+}
 
 // steady waits for the next beat after start, so that the time of the answer does not tell what
 // was found: reading a client takes some microseconds longer than finding none.
-func steady(ctx context.Context, start time.Time) {
+func steady(ctx context.Context, start time.Time, pace time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(pace - time.Since(start)%pace):
