@@ -88,7 +88,7 @@ func tell(header http.Header, a *attempt) {
 	header["Ratelimit"] = []string{string(standings)}
 	header["X-Ratelimit-Limit"] = []string{strconv.FormatInt(first.Limit, 10)}
 	header["X-Ratelimit-Remaining"] = []string{strconv.FormatInt(first.Left, 10)}
-	header["X-Ratelimit-Reset"] = []string{strconv.FormatInt(a.now.Unix()+first.Reset, 10)}
+	header["X-Ratelimit-Reset"] = []string{strconv.FormatInt(time.Now().Unix()+first.Reset, 10)}
 }
 
 // appendItem appends a String with two parameters to a List (RFC 9651 §3.1).

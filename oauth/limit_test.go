@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -114,10 +115,13 @@ func TestFailuresTellNothing(t *testing.T) {
 }
 
 // A slowly is clients that are read from a store that is far away.
-type slowly struct{ clientFinder }
+type slowly struct {
+	clientFinder
+	takes time.Duration
+}
 
 func (s slowly) Client(ctx context.Context, id string) (*clients.Client, *sections.Catalog, error) {
-	time.Sleep(7 * time.Millisecond)
+	time.Sleep(s.takes)
 	return s.clientFinder.Client(ctx, id)
 }
 
@@ -131,7 +135,7 @@ func TestFailuresOnOneBeat(t *testing.T) {
 		for i := range 10 {
 			status(t, w.from("192.0.2.1", basic(fmt.Sprint("guess", i), "x")), 401)
 		}
-		w.oauth.Clients = slowly{w.oauth.Clients}
+		w.oauth.Clients = slowly{w.oauth.Clients, 7 * time.Millisecond}
 		w.oauth.Failures.UsedFrom = func(_ context.Context, id string, _ time.Time) (map[string]time.Time, error) {
 			time.Sleep(7 * time.Millisecond)
 			if id == "guess" {
@@ -144,6 +148,52 @@ func TestFailuresOnOneBeat(t *testing.T) {
 			status(t, w.from("192.0.2.1", basic(id, clients.NewSecret().Reveal())), 429)
 			if took := time.Since(began); took != paceHeldOff {
 				t.Errorf("%s is answered after %s, want %s", id, took, paceHeldOff)
+			}
+		}
+	})
+}
+
+// TestHeadersAgree holds that all fields of a refusal say the same, whichever limit is in the way and
+// however long the store took.
+func TestHeadersAgree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			over            string
+			client, account clients.Limits
+		}{
+			{"minute", clients.Limits{PerMinute: 60, Burst: 60, PerDay: 1000}, clients.Limits{}},
+			{"burst", clients.Limits{PerMinute: 6, Burst: 5, PerDay: 1000}, clients.Limits{}},
+			{"day", clients.Limits{PerMinute: 60, Burst: 60, PerDay: 20}, clients.Limits{}},
+			{"account-minute", clients.Limits{PerMinute: 60, Burst: 60}, clients.Limits{PerMinute: 10, Burst: 10}},
+			{"account-burst", clients.Limits{}, clients.Limits{PerMinute: 6, Burst: 5}},
+			{"account-day", clients.Limits{PerDay: 20}, clients.Limits{PerDay: 10}},
+		} {
+			w := newWorld(t)
+			billing := w.client(t.Context(), 99, "limited", "nordic", "email:read", func(c *clients.Client) {
+				if !tt.client.None() {
+					c.Plan, c.Limits = clients.Enterprise, tt.client
+				}
+			})
+			w.oauth.Limits.Account = tt.account
+			for range 60 {
+				w.ask(billing.basic())
+			}
+			w.oauth.Clients = slowly{w.oauth.Clients, 1300 * time.Millisecond}
+			answer := w.ask(billing.basic())
+			status(t, answer, 429)
+			header := answer.Header()
+			wait, err := strconv.ParseInt(header.Get("Retry-After"), 10, 64)
+			w.must(err)
+			limit, remaining := header.Get("X-RateLimit-Limit"), header.Get("X-RateLimit-Remaining")
+			item, policy := fmt.Sprintf("%q;r=%s;t=%d", tt.over, remaining, wait), fmt.Sprintf("%q;q=%s;w=", tt.over, limit)
+			if remaining != "0" || !strings.Contains(header.Get("RateLimit"), item) || !strings.Contains(header.Get("RateLimit-Policy"), policy) {
+				t.Errorf("%s: %v has not %s, or not %s", tt.over, header, item, policy)
+			}
+			if got, want := header.Get("X-RateLimit-Reset"), strconv.FormatInt(time.Now().Unix()+wait, 10); got != want {
+				t.Errorf("%s: X-RateLimit-Reset %s, want %s, when Retry-After is over", tt.over, got, want)
+			}
+			if !strings.Contains(answer.Body.String(), fmt.Sprintf(" %s token requests ", limit)) || !strings.Contains(answer.Body.String(), fmt.Sprintf("in %d s", wait)) {
+				t.Errorf("%s: the body says %s", tt.over, answer.Body)
 			}
 		}
 	})
