@@ -17,10 +17,18 @@ type Job struct {
 
 	// Do does what is due at the given time. It runs in one transaction with the note that it was
 	// done, so that no end of a server makes it be skipped or done twice. It may run more than
-	// once, so it must change nothing but the database, and that only with its own ctx. Of work
-	// that is too much for one transaction it does a part, and is due again soon.
+	// once, so it must change nothing but the database, and that only with its own ctx.
 	Do func(ctx context.Context, now time.Time) error
+
+	// Parts stands in place of Do for work that is too much for one transaction. It looks at what is
+	// due outside of any, and does it in small ones that it makes with transact, by right of the
+	// lease. Each must be whole by itself: after it another server may go on. What is not done is
+	// due again soon.
+	Parts func(ctx context.Context, now time.Time, transact Transact) (done bool, err error)
 }
+
+// Transact is [Held.Transact] of the server that holds the lease.
+type Transact = func(ctx context.Context, fn func(ctx context.Context) error) error
 
 const (
 	jobsEvery    = 5 * time.Second // so often it is asked what is due
@@ -64,6 +72,9 @@ func (h *Held) doIfDue(ctx context.Context, j Job) error {
 	if due, err := h.due(ctx, j, time.Now()); err != nil || !due {
 		return err
 	}
+	if j.Parts != nil {
+		return h.doParts(ctx, j)
+	}
 	return h.Transact(ctx, func(ctx context.Context) error {
 		now := time.Now()
 		// Once more, because only here it is sure that nobody else did it.
@@ -73,10 +84,27 @@ func (h *Held) doIfDue(ctx context.Context, j Job) error {
 		if err := j.Do(ctx, now); err != nil {
 			return err
 		}
-		_, err := h.lease.DB.Exec(ctx, `INSERT INTO job_runs (name, last_run_at) VALUES ($1, $2)
-			ON CONFLICT (name) DO UPDATE SET last_run_at = excluded.last_run_at`, j.Name, database.At(now))
-		return err
+		return h.note(ctx, j, now)
 	})
+}
+
+// doParts does one job in parts, and notes when, if nothing of it is left.
+func (h *Held) doParts(ctx context.Context, j Job) error {
+	now := time.Now()
+	done, err := j.Parts(ctx, now, h.Transact)
+	if err != nil || !done {
+		return err
+	}
+	return h.Transact(ctx, func(ctx context.Context) error { return h.note(ctx, j, now) })
+}
+
+func (h *Held) note(ctx context.Context, j Job, now time.Time) error {
+	_, err := h.lease.DB.Exec(ctx, `INSERT INTO job_runs (name, last_run_at) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET last_run_at = excluded.last_run_at`, j.Name, database.At(now))
+	if err != nil {
+		return fmt.Errorf("note that %s was done: %w", j.Name, err)
+	}
+	return nil
 }
 
 // due says whether it is time for a job. A last time that is far in the future is from a clock

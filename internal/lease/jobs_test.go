@@ -112,3 +112,34 @@ func TestJobFails(t *testing.T) {
 		}
 	})
 }
+
+// Work in parts goes on where it was left, soon, and then waits for its time; no part is done by
+// who has lost the lease.
+func TestJobInParts(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		part, done := count(t, db)
+		held, err := newLease(db).look(t.Context(), &watch{}, "one")
+		must(t, err)
+		calls := 0
+		job := Job{Name: "count in parts", Every: time.Hour, Parts: func(ctx context.Context, now time.Time, transact Transact) (bool, error) {
+			calls++
+			for range 2 {
+				if err := transact(ctx, func(ctx context.Context) error { return part.Do(ctx, now) }); err != nil {
+					return false, err
+				}
+			}
+			return calls == 2, nil
+		}}
+		for i, want := range []int{2, 4, 4} {
+			if err := held.doIfDue(t.Context(), job); err != nil || done() != want {
+				t.Errorf("turn %d: %v, %d parts were done; want %d", i, err, done(), want)
+			}
+		}
+		job.Name = "count in other parts"
+		_, err = db.Exec(t.Context(), `UPDATE leases SET fence = fence + 1`)
+		must(t, err)
+		if err := held.doIfDue(t.Context(), job); !errors.Is(err, ErrLost) || done() != 4 {
+			t.Errorf("without the lease: %v, %d parts were done; want %v and 4", err, done(), ErrLost)
+		}
+	})
+}
