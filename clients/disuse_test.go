@@ -52,8 +52,18 @@ func (w *watcher) until(last int) {
 	w.t.Helper()
 	for ; w.today <= last; w.today++ {
 		for range 2 {
-			must(w.t, w.Advance(w.t.Context(), w.day()))
+			w.look()
 		}
+	}
+}
+
+// look lets the rule do all that is due.
+func (w *watcher) look() {
+	w.t.Helper()
+	for done := false; !done; {
+		var err error
+		done, err = w.Advance(w.t.Context(), w.day(), w.DB.Transact)
+		must(w.t, err)
 	}
 }
 
@@ -179,8 +189,8 @@ func TestNewRuleGivesNotice(t *testing.T) {
 	})
 }
 
-// Whatever the clock does, a client can be used for 15 days from the first notice, and resumed for
-// 14 from its suspension; nobody is told the same twice.
+// Whatever the clock does, the notices come 15, 7 and 1 days before the suspension, and 14, 7 and 1
+// before the deletion, in which the client can be used or resumed; nobody is told the same twice.
 func TestClockSteps(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, store *Store) {
 		deleted := 0
@@ -188,7 +198,8 @@ func TestClockSteps(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			c := named(fmt.Sprintf("client %d", seed))
 			create(t, store, c)
-			first := map[string]int{} // the true day of what was told of it
+			told := map[string]bool{}
+			last := map[string]int{} // the true day of what was told of it
 			w := watching(t, db, usualRule)
 			drift := 0
 			for lived := range 600 {
@@ -201,23 +212,34 @@ func TestClockSteps(t *testing.T) {
 					drift += random.IntN(60) - 30
 				}
 				w.today, w.told = lived+drift, nil
-				must(t, w.Advance(t.Context(), w.day()))
+				w.look()
 				for _, line := range w.told {
 					_, what, _ := strings.Cut(line, ": ")
-					what, _, _ = strings.Cut(what, ", on")
-					if _, again := first[what]; again {
+					if told[what] {
 						t.Errorf("seed %d: %q for the second time", seed, what)
 					}
-					first[what] = lived
+					told[what] = true
+					what, _, _ = strings.Cut(strings.TrimPrefix(what, c.Name+" "), ", on")
+					last[what] = lived
 				}
 			}
-			ended, suspended := first[c.Name+" delete"], first[c.Name+" suspend"]
-			if noticed := first[c.Name+" suspension in 15"]; suspended > 0 && suspended-noticed < 15 {
-				t.Errorf("seed %d: told on day %d and suspended on day %d", seed, noticed, suspended)
+			for _, tt := range []struct {
+				what, before string
+				days         int
+			}{
+				{"suspension in 15", "suspend", 15},
+				{"suspension in 7", "suspend", 7},
+				{"suspension in 1", "suspend", 1},
+				{"suspend", "delete", 14},
+				{"deletion in 15", "delete", 14},
+				{"deletion in 7", "delete", 7},
+				{"deletion in 1", "delete", 1},
+			} {
+				if ended := last[tt.before]; ended > 0 && ended-last[tt.what] < tt.days {
+					t.Errorf("seed %d: %s on day %d and %s on day %d", seed, tt.what, last[tt.what], tt.before, ended)
+				}
 			}
-			if ended > 0 && ended-suspended < 14 {
-				t.Errorf("seed %d: suspended on day %d and deleted on day %d", seed, suspended, ended)
-			}
+			ended := last["delete"]
 			if ended > 0 {
 				deleted++
 				continue
@@ -246,6 +268,177 @@ func TestClockSetForward(t *testing.T) {
 		w.today, w.told = 15, nil
 		w.until(90)
 		w.wants("back again", "day 88: idle suspension in 15, on day 103")
+	})
+}
+
+// What was told while the clock was ahead does not stand for what is told when it is right.
+func TestNoticesOfAClockAhead(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		c := named("crm")
+		create(t, store, c)
+		w := watching(t, db, usualRule)
+		w.today = 200
+		w.until(208)
+		w.wants("on day 1 of the world", "day 200: crm suspension in 15, on day 215", "day 208: crm suspension in 7, on day 215")
+		w.today, w.told = 9, nil
+		w.until(90)
+		w.wants("the clock set right", "day 75: crm suspension in 15, on day 90", "day 83: crm suspension in 7, on day 90",
+			"day 89: crm suspension in 1, on day 90", "day 90: crm suspend", "day 90: crm deletion in 15, on day 104")
+		w.today, w.told = 290, nil
+		w.until(298)
+		w.wants("ahead once more", "day 296: crm deletion in 7, on day 303")
+		w.today, w.told = 99, nil
+		w.until(113)
+		w.wants("and right", "day 99: crm deletion in 15, on day 113", "day 106: crm deletion in 7, on day 113",
+			"day 112: crm deletion in 1, on day 113", "day 113: crm delete")
+	})
+}
+
+// A clock that is an hour ahead for a moment makes nobody hear the same twice, nor later.
+func TestNoticesOfAClockALittleAhead(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		c := named("crm")
+		create(t, store, c)
+		w := watching(t, db, usualRule)
+		w.until(74)
+		for _, at := range []time.Time{noon.Add(75 * day), noon.Add(75*day - time.Hour), noon.Add(75*day + time.Minute)} {
+			_, err := w.Advance(t.Context(), at, db.Transact)
+			must(t, err)
+		}
+		if len(w.told) != 1 {
+			t.Errorf("told: %q; want one notice", w.told)
+		}
+	})
+}
+
+// While this server's clock is far from that of the database, nothing is done.
+func TestClocksApart(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		create(t, store, named("crm"))
+		w := watching(t, db, usualRule)
+		w.until(74)
+		away := errors.New("away")
+		for _, tt := range []struct {
+			ahead time.Duration
+			err   error
+			told  int
+		}{
+			{200 * day, nil, 0}, {-25 * time.Hour, nil, 0}, {0, away, 0}, {23 * time.Hour, nil, 1},
+		} {
+			w.Clock = func(context.Context) (time.Time, error) { return noon.Add(75*day - tt.ahead), tt.err }
+			_, err := w.Advance(t.Context(), noon.Add(75*day), db.Transact)
+			if (err == nil) != (tt.told > 0) || tt.err != nil && !errors.Is(err, tt.err) || len(w.told) != tt.told {
+				t.Errorf("a clock %v ahead: %v, told %q", tt.ahead, err, w.told)
+			}
+		}
+	})
+}
+
+// The watched time grows by what one process lived through from look to look, whatever clocks show.
+func TestWatchedTime(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, _ *Store) {
+		one, other := &Disuse{DB: db, Rule: usualRule}, &Disuse{DB: db, Rule: usualRule}
+		watched := 0
+		for i, tt := range []struct {
+			by   *Disuse
+			at   time.Duration
+			grow time.Duration
+		}{
+			{one, 0, 0},
+			{one, 5 * time.Minute, 5 * time.Minute},
+			{other, 10 * time.Hour, 0}, // its clock is ahead
+			{one, 10 * time.Minute, 0},
+			{other, 11 * time.Hour, 0},
+			{other, 11*time.Hour + time.Minute, time.Minute},
+			{other, 20 * time.Hour, maxStride},
+			{other, 15 * time.Hour, 0},
+		} {
+			_, err := tt.by.Advance(t.Context(), noon.Add(tt.at), db.Transact)
+			must(t, err)
+			watched += int(tt.grow / time.Second)
+			if got := count(t, db, `SELECT watched FROM disuse_clock`); got != watched {
+				t.Errorf("look %d: watched for %d s, want %d", i, got, watched)
+			}
+		}
+		lost := errors.New("lost")
+		_, err := other.Advance(t.Context(), noon.Add(15*time.Hour+time.Minute), func(context.Context, func(context.Context) error) error { return lost })
+		if !errors.Is(err, lost) {
+			t.Errorf("Advance = %v; want %v", err, lost)
+		}
+		_, err = other.Advance(t.Context(), noon.Add(15*time.Hour+2*time.Minute), db.Transact)
+		must(t, err)
+		if got := count(t, db, `SELECT watched FROM disuse_clock`); got != watched+120 {
+			t.Errorf("after a look that was lost: watched for %d s, want %d", got, watched+120)
+		}
+	})
+}
+
+// Who is spared while it is on its way leaves that, and comes back to its beginning; who is
+// suspended by then stays so, and is not deleted.
+func TestSparedOnTheWay(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		spare := map[string]func(c *Client, spared bool){
+			"kept": func(c *Client, spared bool) { c.KeepUnused = spared },
+			"introspector": func(c *Client, spared bool) {
+				c.Held.Permissions = billing().Held.Permissions
+				if spared {
+					c.Held.Permissions = []sections.Permission{{Target: sections.Wardkey, Action: "introspect"}}
+				}
+			},
+		}
+		for name, set := range spare {
+			c := named(name)
+			create(t, store, c)
+			change := func(spared bool) {
+				c := read(t, store, c.ID)
+				set(c, spared)
+				must(t, store.Update(t.Context(), c))
+			}
+			w := watching(t, db, usualRule)
+			w.until(84)
+			w.told = nil
+			change(true)
+			w.until(85)
+			if n := count(t, db, `SELECT count(*) FROM disuse`); n != 0 {
+				t.Errorf("%s: %d clients are on their way", name, n)
+			}
+			w.until(99)
+			w.wants("spared from day 85 to 99")
+			change(false)
+			w.until(115)
+			w.wants("not spared any more", "day 100: "+name+" suspension in 15, on day 115", "day 108: "+name+" suspension in 7, on day 115",
+				"day 114: "+name+" suspension in 1, on day 115", "day 115: "+name+" suspend", "day 115: "+name+" deletion in 15, on day 129")
+			w.told = nil
+			change(true)
+			w.until(140)
+			w.wants("spared from day 116 to 140")
+			if read(t, store, c.ID).SuspendedAt.IsZero() {
+				t.Errorf("%s: spared, it is not suspended any more", name)
+			}
+			must(t, store.Delete(t.Context(), c.ID, "the test", noon))
+		}
+	})
+}
+
+// Whoever is used after it was found to be due, and before its turn, takes no step.
+func TestUsedBeforeItsTurn(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		c := named("crm")
+		create(t, store, c)
+		w := watching(t, db, usualRule)
+		w.until(89)
+		w.told = nil
+		transactions := 0
+		_, err := w.Advance(t.Context(), noon.Add(90*day), func(ctx context.Context, fn func(context.Context) error) error {
+			if transactions++; transactions == 2 { // the first moves the clock
+				setUsed(t, store, c, noon.Add(90*day-time.Second))
+			}
+			return db.Transact(ctx, fn)
+		})
+		must(t, err)
+		if !read(t, store, c.ID).SuspendedAt.IsZero() || len(w.told) > 0 || transactions != 2 {
+			t.Errorf("told %q in %d transactions; want nothing in 2", w.told, transactions)
+		}
 	})
 }
 
@@ -285,7 +478,7 @@ func TestListOfUnused(t *testing.T) {
 // Many take their steps in parts, none twice.
 func TestManyUnused(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, store *Store) {
-		const many = 2*atOnce + 10
+		const many = inARow + atOnce + 10
 		insertMany(t, db, many)
 		w := watching(t, db, usualRule)
 		w.until(97)
@@ -316,23 +509,39 @@ func TestHundredThousandUnused(t *testing.T) {
 		insertMany(t, db, 100_000)
 		w := watching(t, db, usualRule)
 		w.Notify, w.Acted = nil, nil
-		look := func(what string, now time.Time) {
+		var longest time.Duration
+		measured := func(ctx context.Context, fn func(ctx context.Context) error) error {
 			start := time.Now()
-			must(t, w.Advance(t.Context(), now))
-			t.Logf("%s: %v", what, time.Since(start).Round(time.Millisecond))
+			defer func() { longest = max(longest, time.Since(start)) }()
+			return db.Transact(ctx, fn)
 		}
-		look("nobody is due", noon.Add(day))
-		look("a gap", noon.Add(74*day))
-		w.today = 75
-		look("1,000 first notices", w.day())
-		_, err := db.Exec(t.Context(), `INSERT INTO disuse (client_id, unused_since, step, taken_at)
-			SELECT id, created_at, 1, (SELECT watched FROM disuse_clock) FROM clients WHERE TRUE ON CONFLICT DO NOTHING`)
-		must(t, err)
-		look("all are on their way, nobody is due", w.day().Add(time.Minute))
-		_, err = db.Exec(t.Context(), `UPDATE disuse SET step = 3, taken_at = 0`)
-		must(t, err)
-		w.today = 90
-		look("1,000 suspensions", w.day())
+		look := func(what string) {
+			start := time.Now()
+			longest = 0
+			_, err := w.Advance(t.Context(), w.day(), measured)
+			must(t, err)
+			t.Logf("%s: %v, longest transaction %v", what, time.Since(start).Round(time.Millisecond), longest.Round(time.Millisecond))
+		}
+		set := func(query string) {
+			_, err := db.Exec(t.Context(), query)
+			must(t, err)
+		}
+		look("nobody is due")
+		for _, step := range stepsTo(Suspension, usualRule.SuspendedAfter) {
+			w.today = int(step.after / day)
+			set(fmt.Sprintf(`UPDATE disuse_clock SET gap_at = 0, watched = %d, seen_at = %d`, w.today*86400, w.day().Unix()))
+			look(fmt.Sprintf("%d notices of %d days", inARow, step.days))
+			if step.days == 15 {
+				set(`INSERT INTO disuse (client_id, unused_since, step, taken_at) SELECT id, created_at, 1, 75 * 86400 FROM clients WHERE TRUE ON CONFLICT DO NOTHING`)
+				set(`INSERT INTO disuse_notices (client_id, fate, planned_at, days, at) SELECT id, 'suspension', 0, 15, 0 FROM clients`)
+				look("all are on their way, nobody is due")
+			}
+			set(fmt.Sprintf(`UPDATE disuse SET step = %d`, slices.Index(noticeDays, step.days)+1))
+		}
+		set(`UPDATE disuse SET step = 7, taken_at = 0`)
+		set(fmt.Sprintf(`UPDATE clients SET suspended_at = %d`, noon.Add(90*day).Unix()))
+		w.today = 104
+		look(fmt.Sprintf("%d deletions", inARow))
 	})
 }
 
@@ -356,19 +565,15 @@ func TestManyUsedAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, store *Store) {
 		spared := named("resource server")
 		create(t, store, spared)
-		insertMany(t, db, atOnce+100)
+		insertMany(t, db, inARow+10)
 		w := watching(t, db, usualRule)
 		w.until(89)
-		for w.today = 89; count(t, db, `SELECT count(*) FROM disuse WHERE step = 3`) < atOnce+101; {
-			must(t, w.Advance(t.Context(), w.day()))
-		}
 		_, err := db.Exec(t.Context(), `UPDATE client_uses SET last_used_at = $1 WHERE client_id <> $2`, database.At(noon.Add(90*day-time.Hour)), spared.ID)
 		must(t, err)
 		c := read(t, store, spared.ID)
 		c.Held.Permissions = []sections.Permission{{Target: sections.Wardkey, Action: "introspect"}}
 		must(t, store.Update(t.Context(), c))
-		w.today = 90
-		must(t, w.Advance(t.Context(), w.day()))
+		w.until(90)
 		if n := count(t, db, `SELECT count(*) FROM clients WHERE suspended_at > 0`); n > 0 {
 			t.Errorf("%d clients are suspended although they are used, or spared", n)
 		}

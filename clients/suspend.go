@@ -65,19 +65,10 @@ func (s *Store) setSuspended(ctx context.Context, ids []string, at time.Time) er
 
 // leaveDisuse takes clients off their way out.
 func (s *Store) leaveDisuse(ctx context.Context, ids []string) error {
-	return s.forgetOf(ctx, `disuse`, ids)
-}
-
-// forgetNotices lets clients be told again of what they were told.
-func (s *Store) forgetNotices(ctx context.Context, ids []string) error {
-	return s.forgetOf(ctx, `disuse_notices`, ids)
-}
-
-func (s *Store) forgetOf(ctx context.Context, table string, ids []string) error {
 	for some := range slices.Chunk(ids, chunk) {
 		among, args := in(1, some)
-		if _, err := s.db.Exec(ctx, `DELETE FROM `+table+` WHERE client_id IN `+among, args...); err != nil {
-			return fmt.Errorf("forget the disuse of clients: %w", err)
+		if _, err := s.db.Exec(ctx, `DELETE FROM disuse WHERE client_id IN `+among, args...); err != nil {
+			return fmt.Errorf("take clients off their way out: %w", err)
 		}
 	}
 	return nil

@@ -32,7 +32,7 @@ INSERT INTO disuse_clock (id, watched, gap_at, seen_at) VALUES (1, 0, 0, 0);
 CREATE TABLE disuse_notices (
     client_id  TEXT   NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     fate       TEXT   NOT NULL, -- suspension or deletion
-    planned_at BIGINT NOT NULL, -- by the rule alone: whoever is unused anew is told anew
+    planned_at BIGINT NOT NULL, -- as it was told: whoever was told of another day is told anew
     days       BIGINT NOT NULL, -- before it: 15, 7 or 1
     at         BIGINT NOT NULL,
     PRIMARY KEY (client_id, fate, planned_at, days)

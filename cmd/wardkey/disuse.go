@@ -46,7 +46,7 @@ func (c *disuseConfig) check() error {
 
 // disuse applies the rule to clients that nobody uses.
 func (p *parts) disuse() *clients.Disuse {
-	return &clients.Disuse{DB: p.db, Rule: p.config.disuse.rule, Notify: p.tellOfDisuse, Acted: admin.DisuseActs(p.audit)}
+	return &clients.Disuse{DB: p.db, Rule: p.config.disuse.rule, Clock: p.db.Clock, Notify: p.tellOfDisuse, Acted: admin.DisuseActs(p.audit)}
 }
 
 // tellOfDisuse lets admins know that a client will be suspended or deleted.

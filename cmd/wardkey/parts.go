@@ -127,7 +127,7 @@ func (p *parts) jobs() []lease.Job {
 		{Name: "purge fetches", Every: time.Hour, Do: p.fetches.Purge},
 		{Name: "purge limits", Every: time.Hour, Do: p.limits.Purge},
 		{Name: "purge habits", Every: time.Hour, Do: p.habits.Purge},
-		{Name: "suspend and delete unused clients", Every: 5 * time.Minute, Do: p.disuse().Advance},
+		{Name: "suspend and delete unused clients", Every: 5 * time.Minute, Parts: p.disuse().Advance},
 		{Name: "carry over uses", Every: time.Minute, Do: p.usage.CarryOver},
 		{Name: "purge alerts", Every: 24 * time.Hour, Do: p.alerts.Purge},
 		{Name: "add up usage", Every: time.Minute, Do: p.counter.Purge},

@@ -18,7 +18,7 @@ func (w *world) disuse(days int) {
 	for day := range days {
 		for hour := range 24 {
 			at := time.Now().Add(time.Duration(24*day+hour) * time.Hour)
-			if err := rule.Advance(context.Background(), at); err != nil {
+			if _, err := rule.Advance(context.Background(), at, w.DB.Transact); err != nil {
 				w.t.Fatal(err)
 			}
 		}
