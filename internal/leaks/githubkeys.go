@@ -24,6 +24,7 @@ var (
 	errNoKey        = errors.New("the report names a key that GitHub does not have")
 	errBadSignature = errors.New("the report is not signed by the key that it names")
 	errNoKeys       = errors.New("GitHub's keys cannot be had")
+	errAsk          = errors.New("GitHub is to be asked") // never leaves the keys
 )
 
 // GitHubKeys are those that GitHub signs its reports with, from a URL that it is asked for when a
@@ -31,6 +32,8 @@ var (
 type GitHubKeys struct {
 	url    string // "": they are fixed
 	client *http.Client
+
+	asking sync.Mutex // held while GitHub is asked
 
 	mu      sync.Mutex
 	keys    map[string]*ecdsa.PublicKey // by key_identifier
@@ -88,30 +91,30 @@ func (k *GitHubKeys) verify(ctx context.Context, body []byte, id, signature stri
 	return nil
 }
 
-// key finds a key. Whoever names keys that there are not makes GitHub be asked once a minute.
+// key finds a key. Whoever names keys that there are not makes GitHub be asked once a minute, and
+// holds up nobody who names one that is known.
 func (k *GitHubKeys) key(ctx context.Context, id string, now time.Time) (*ecdsa.PublicKey, error) {
+	key, err := k.kept(id, now)
+	if !errors.Is(err, errAsk) {
+		return key, err
+	}
+	if key == nil {
+		k.asking.Lock()
+	} else if !k.asking.TryLock() {
+		return key, nil // another asks already whether it still is one
+	}
+	defer k.asking.Unlock()
+	if key, err = k.kept(id, now); !errors.Is(err, errAsk) {
+		return key, err // another asked meanwhile
+	}
+	keys, err := k.fetch(context.WithoutCancel(ctx)) // for all who report, though this one may hang up
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	key, known := k.keys[id]
-	age := now.Sub(k.askedAt)
-	if k.url == "" || known && age < keysFresh || k.keys != nil && age < keysPause {
-		if !known {
-			return nil, errNoKey
-		}
-		return key, nil
-	}
-	if k.keys == nil && age < keysPause {
-		return nil, errNoKeys
-	}
 	k.askedAt = now
-	keys, err := k.fetch(context.WithoutCancel(ctx)) // for all who report, though this one may hang up
-	if err != nil && k.keys == nil {
-		return nil, fmt.Errorf("%w: %w", errNoKeys, err)
-	}
 	if err == nil {
 		k.keys = keys
 	}
-	key, known = k.keys[id]
+	key, known := k.keys[id]
 	switch {
 	case known:
 		return key, nil
@@ -119,6 +122,24 @@ func (k *GitHubKeys) key(ctx context.Context, id string, now time.Time) (*ecdsa.
 		return nil, fmt.Errorf("%w: %w", errNoKeys, err)
 	}
 	return nil, errNoKey
+}
+
+// kept finds a key among those that GitHub told of. With errAsk it returns what was one an hour ago,
+// if it was.
+func (k *GitHubKeys) kept(id string, now time.Time) (*ecdsa.PublicKey, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	key, known := k.keys[id]
+	age := now.Sub(k.askedAt)
+	switch {
+	case known && (k.url == "" || age < keysFresh):
+		return key, nil
+	case k.url == "":
+		return nil, errNoKey
+	case age < keysPause: // it may be a new one
+		return nil, fmt.Errorf("%w: they were asked for a moment ago", errNoKeys)
+	}
+	return key, errAsk
 }
 
 func (k *GitHubKeys) fetch(ctx context.Context) (map[string]*ecdsa.PublicKey, error) {
@@ -153,19 +174,26 @@ func parseKeys(document []byte) (map[string]*ecdsa.PublicKey, error) {
 	}
 	keys := map[string]*ecdsa.PublicKey{}
 	for _, one := range list.PublicKeys {
-		block, _ := pem.Decode([]byte(one.Key))
-		if block == nil {
-			return nil, errors.New("read GitHub's keys: one is not in PEM")
+		if key := parseKey(one.Key); key != nil {
+			keys[one.ID] = key
 		}
-		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
-		key, ok := parsed.(*ecdsa.PublicKey)
-		if err != nil || !ok || key.Curve != elliptic.P256() {
-			return nil, errors.New("read GitHub's keys: one is not of the curve P-256")
-		}
-		keys[one.ID] = key
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("read GitHub's keys: there are none")
+		return nil, errors.New("read GitHub's keys: there are none of the curve P-256 in PEM")
 	}
 	return keys, nil
+}
+
+// parseKey returns nil for a key of another kind, which GitHub may have beside those.
+func parseKey(text string) *ecdsa.PublicKey {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil
+	}
+	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+	key, ok := parsed.(*ecdsa.PublicKey)
+	if err != nil || !ok || key.Curve != elliptic.P256() {
+		return nil
+	}
+	return key
 }

@@ -22,7 +22,8 @@ import (
 // A Handler answers POST /security/leaked-secrets, which anybody may send: who has a secret could
 // as well publish it, and so have it revoked (docs/decisions/0022). Set its fields.
 //
-// GitHub's secret scanning learns of each secret whether it was one; a stranger learns nothing.
+// GitHub's secret scanning learns of each secret whether it was one; a stranger learns nothing, not
+// from the time of his answer either.
 type Handler struct {
 	Reports *Reports
 	GitHub  *GitHubKeys // nil: a signature counts for nothing
@@ -38,7 +39,7 @@ const (
 	maxSigned    = 4 << 20  // bytes of one by GitHub
 	maxUnsigned  = 64 << 10 // bytes of one by a stranger,
 	maxStrangers = 100      // and secrets in it
-	maxReading   = 8        // large reports that are read at a time: whether GitHub signed one is known at its end
+	maxReading   = 8        // reports larger than a stranger's that are read at a time
 	deadline     = 25 * time.Second
 )
 
@@ -93,19 +94,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) ([]feedback, err
 	}
 	id, signature := r.Header.Get("Github-Public-Key-Identifier"), r.Header.Get("Github-Public-Key-Signature")
 	signed := h.GitHub != nil && signature != ""
-	limit := int64(maxUnsigned)
-	if signed {
-		limit = maxSigned
-		defer h.reading.Add(-1)
-		if h.reading.Add(1) > maxReading {
-			return nil, &refusal{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", detail: "too many reports at once; try again soon", retryAfter: 1}
+	if !signed {
+		if wait := h.strangers.wait(request.Address(r), time.Now()); wait > 0 {
+			return nil, &refusal{status: http.StatusTooManyRequests, code: "slow_down", detail: "too many reports; try again later", retryAfter: wait}
 		}
-	} else if wait := h.strangers.wait(request.Address(r), time.Now()); wait > 0 {
-		return nil, &refusal{status: http.StatusTooManyRequests, code: "slow_down", detail: "too many reports; try again later", retryAfter: wait}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := h.read(w, r, signed)
 	if err != nil {
-		return nil, &refusal{status: http.StatusRequestEntityTooLarge, code: "invalid_request", detail: fmt.Sprintf("the report is cut, or larger than %d bytes", limit), cause: err}
+		return nil, err
 	}
 	if signed {
 		if err := h.GitHub.verify(r.Context(), body, id, signature, time.Now()); err != nil {
@@ -116,7 +112,47 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) ([]feedback, err
 	if err != nil {
 		return nil, err
 	}
+	if !signed {
+		// From here, since whoever sends the end of a report late would choose when the work begins.
+		defer steady(r.Context(), time.Now())
+	}
 	return h.take(r, matches, signed)
+}
+
+// read returns the body of a report. A large one may only be GitHub's, and waits for none: whether
+// it is, is known at its end.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, signed bool) ([]byte, error) {
+	limit := int64(maxUnsigned)
+	if signed {
+		limit = maxSigned
+	}
+	from := http.MaxBytesReader(w, r.Body, limit)
+	body, err := io.ReadAll(io.LimitReader(from, maxUnsigned+1))
+	if err == nil && len(body) > maxUnsigned {
+		defer h.reading.Add(-1)
+		if h.reading.Add(1) > maxReading {
+			return nil, &refusal{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", detail: "too many large reports at once; try again soon", retryAfter: 1}
+		}
+		var rest []byte
+		rest, err = io.ReadAll(from)
+		body = append(body, rest...)
+	}
+	if err != nil {
+		return nil, &refusal{status: http.StatusRequestEntityTooLarge, code: "invalid_request", detail: fmt.Sprintf("the report is cut, or larger than %d bytes", limit), cause: err}
+	}
+	return body, nil
+}
+
+// pace is the clock by which strangers are answered.
+const pace = time.Second
+
+// steady waits for the next beat after start. A secret that is revoked is written to the disk, and
+// one that nobody has is not; a beat is much longer than that takes for all of a report.
+func steady(ctx context.Context, start time.Time) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pace - time.Since(start)%pace):
+	}
 }
 
 func unsigned(err error) *refusal {
@@ -126,9 +162,10 @@ func unsigned(err error) *refusal {
 	return &refusal{status: http.StatusUnauthorized, code: "invalid_signature", detail: "the signature of the report is not right", cause: err}
 }
 
-// parse reads a report. What goes wrong is not repeated: it may hold a secret.
+// parse reads a report. A match in which something is of another type is one without it, so that the
+// others are taken. What goes wrong is not repeated: it may hold a secret.
 func parse(body []byte, signed bool) (matches []match, err error) {
-	if json.Unmarshal(body, &matches) != nil {
+	if json.Unmarshal(body, &matches) != nil && matches == nil {
 		return nil, &refusal{status: http.StatusBadRequest, code: "invalid_request", detail: `the report must be a JSON list, like [{"token":"wks_…","type":"…","url":"…"}]`}
 	}
 	if !signed && len(matches) > maxStrangers {
@@ -159,15 +196,24 @@ func (h *Handler) take(r *http.Request, matches []match, signed bool) ([]feedbac
 	if !signed {
 		return nil, nil
 	}
-	answer := make([]feedback, len(results))
-	for i, result := range results {
-		sum := sha256.Sum256([]byte(matches[i].Token))
-		answer[i] = feedback{TokenHash: hex.EncodeToString(sum[:]), TokenType: matches[i].Type, Label: "false_positive"}
-		if result.ClientID != "" {
-			answer[i].Label = "true_positive"
+	return told(matches, results), nil
+}
+
+// told is what GitHub is told of its matches. Of one without a token nothing can be said.
+func told(matches []match, results []Result) []feedback {
+	answer := []feedback{}
+	for i, m := range matches {
+		if m.Token == "" {
+			continue
 		}
+		sum := sha256.Sum256([]byte(m.Token))
+		label := "false_positive"
+		if results[i].ClientID != "" {
+			label = "true_positive"
+		}
+		answer = append(answer, feedback{TokenHash: hex.EncodeToString(sum[:]), TokenType: m.Type, Label: label})
 	}
-	return answer, nil
+	return answer
 }
 
 // note leaves in the log what became of a report.

@@ -14,16 +14,20 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wardkey/wardkey/clients"
+	"github.com/wardkey/wardkey/internal/databasetest"
 	"github.com/wardkey/wardkey/internal/request"
 )
 
@@ -78,7 +82,13 @@ func document(t *testing.T, all ...github) []byte {
 
 // post sends a report, signed if a signature is given.
 func post(h http.Handler, body, id, signature string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, "/security/leaked-secrets", strings.NewReader(body))
+	return send(h, "192.0.2.1:1", strings.NewReader(body), id, signature)
+}
+
+// send posts a report from somewhere.
+func send(h http.Handler, from string, body io.Reader, id, signature string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/security/leaked-secrets", body)
+	r.RemoteAddr = from
 	if signature != "" {
 		r.Header.Set("Github-Public-Key-Identifier", id)
 		r.Header.Set("Github-Public-Key-Signature", signature)
@@ -176,16 +186,27 @@ func TestReportByGitHub(t *testing.T) {
 func TestReportByStranger(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		handler := &Handler{Reports: w.Reports}
-		answers := map[string]bool{}
-		for _, text := range []string{w.first, w.first, clients.NewSecret().Reveal(), "wks_short"} {
-			got := post(handler, report(text), "", "")
-			answers[fmt.Sprint(got.Code, got.Header(), got.Body)] = true
+		_, third := w.create("Shop")
+		var reporters sync.WaitGroup
+		var answers sync.Map
+		for _, body := range []string{
+			report(w.first), report(w.first), report(clients.NewSecret().Reveal()), report("wks_short"),
+			`[{"token":7},{"token":"` + third + `","url":null,"type":{}},true]`,
+		} {
+			reporters.Go(func() {
+				got := post(handler, body, "", "")
+				answers.Store(fmt.Sprint(got.Code, got.Header(), got.Body), true)
+			})
 		}
-		if len(answers) != 1 || w.opens(w.first) || !w.opens(w.second) {
-			t.Errorf("%d different answers, the first opens: %t, the other: %t", len(answers), w.opens(w.first), w.opens(w.second))
+		reporters.Wait()
+		different := 0
+		answers.Range(func(any, any) bool { different++; return true })
+		revoked := w.count(`SELECT count(*) FROM client_secrets WHERE revoked_at > 0`)
+		if different != 1 || w.opens(w.first) || !w.opens(w.second) || revoked != 2 {
+			t.Errorf("%d different answers, the first opens: %t, the other: %t, %d were revoked", different, w.opens(w.first), w.opens(w.second), revoked)
 		}
-		if n := w.count(`SELECT count(*) FROM audit_events WHERE actor_kind = 'nobody' AND ip = '192.0.2.1'`); n != 1 {
-			t.Errorf("%d events of it, want 1", n)
+		if n := w.count(`SELECT count(*) FROM audit_events WHERE actor_kind = 'nobody' AND ip = '192.0.2.1'`); n != 2 {
+			t.Errorf("%d events of it, want 2", n)
 		}
 		for _, tt := range []struct {
 			name, body string
@@ -194,7 +215,7 @@ func TestReportByStranger(t *testing.T) {
 			{"nothing", "", 400},
 			{"an object", `{"token":"` + w.second + `"}`, 400},
 			{"101 of them", report(make([]string, 101)...), 400},
-			{"too much", strings.Repeat(" ", maxUnsigned+1), 413},
+			{"64 KB and a byte", strings.Repeat(" ", 64<<10-1) + "[]", 413},
 		} {
 			if got := post(handler, tt.body, "", ""); got.Code != tt.want || strings.Contains(got.Body.String(), w.second) {
 				t.Errorf("%s: %d %s, want %d", tt.name, got.Code, got.Body, tt.want)
@@ -211,28 +232,123 @@ func TestOtherMethods(t *testing.T) {
 	}
 }
 
+// The time of the answer to a stranger does not tell what was done.
+func TestTimeOfTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, databasetest.SQLite(t))
+		w.Leaked = func(context.Context, Leak) error {
+			time.Sleep(300 * time.Millisecond)
+			return nil
+		}
+		hub := newGitHub(t, "hub")
+		keys, err := FixedGitHubKeys(document(t, hub))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &Handler{Reports: w.Reports, GitHub: keys}
+		after := func(body io.Reader, signature string) time.Duration {
+			start := time.Now()
+			if answer := send(h, "192.0.2.1:1", body, "hub", signature); answer.Code >= 400 {
+				t.Errorf("a report is answered %d", answer.Code)
+			}
+			return time.Since(start)
+		}
+		unknown := report(clients.NewSecret().Reveal())
+		for name, body := range map[string]string{"live": report(w.first), "unknown": unknown, "damaged": report("wks_short")} {
+			if took := after(strings.NewReader(body), ""); took != time.Second {
+				t.Errorf("%s: answered after %v, want a second", name, took)
+			}
+		}
+		if w.opens(w.first) {
+			t.Error("the live one was not revoked")
+		}
+		if took := after(&late{Reader: strings.NewReader(report(w.second)), by: 900 * time.Millisecond}, ""); took != 1900*time.Millisecond {
+			t.Errorf("a report that came late is answered after %v, want a second from its end", took)
+		}
+		if took := after(strings.NewReader(unknown), hub.sign(t, unknown)); took != 0 {
+			t.Errorf("GitHub is answered after %v, want at once", took)
+		}
+	})
+}
+
+// A late reader begins after some time.
+type late struct {
+	io.Reader
+	by time.Duration
+}
+
+func (l *late) Read(p []byte) (int, error) {
+	time.Sleep(l.by)
+	l.by = 0
+	return l.Reader.Read(p)
+}
+
 // Strangers wait for the next minute, each network by itself, and all together.
 func TestStrangersWait(t *testing.T) {
-	var s strangers
 	now := time.Unix(600, 0)
-	for i := range maxFromOne {
-		if wait := s.wait(fmt.Sprintf("2001:db8::%x", i), now); wait != 0 {
-			t.Fatalf("report %d waits %d seconds", i, wait)
+	taken := func(s *strangers, n int, address string) (taken int) {
+		for i := range n {
+			if s.wait(strings.ReplaceAll(address, "#", strconv.Itoa(i)), now) == 0 {
+				taken++
+			}
+		}
+		return taken
+	}
+	var s strangers
+	for _, tt := range []struct {
+		address string
+		want    int
+	}{{"2001:db8::#", 10}, {"2001:db8:0:1::#", 10}, {"192.0.2.1", 10}, {"::ffff:192.0.2.1", 0}, {"", 10}, {"198.51.100.#", 100}} {
+		if got := taken(&s, 100, tt.address); got != tt.want {
+			t.Errorf("of 100 reports from %s %d are taken, want %d", tt.address, got, tt.want)
 		}
 	}
-	for address, want := range map[string]int{"2001:db8::ffff": 40, "2001:db8:0:1::1": 0, "192.0.2.1": 0, "": 0} {
-		if wait := s.wait(address, now.Add(20*time.Second)); wait != want {
-			t.Errorf("%q waits %d seconds, want %d", address, wait, want)
+	if got := taken(&s, 400, "2001:db8:1:#::1"); got != 300-140 {
+		t.Errorf("after 140 reports %d more are taken, want %d", got, 300-140)
+	}
+	if wait := s.wait("203.0.113.1", now.Add(20*time.Second)); wait != 40 {
+		t.Errorf("after too many from all, one waits %d seconds, want 40", wait)
+	}
+	now = now.Add(time.Minute)
+	if got := taken(&s, 11, "2001:db8::#"); got != 10 {
+		t.Errorf("a minute later %d are taken, want 10", got)
+	}
+}
+
+// Strangers who report too often are told when to come again; so is one with a signature, where
+// there are no keys to check it with. GitHub is not limited.
+func TestTooManyReports(t *testing.T) {
+	hub := newGitHub(t, "hub")
+	keys, err := FixedGitHubKeys(document(t, hub))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := hub.sign(t, "[]")
+	for _, tt := range []struct {
+		name, signature string
+		keys            *GitHubKeys
+		code, taken     int
+	}{
+		{"a stranger", "", keys, http.StatusBadRequest, 10},
+		{"a signature without keys", signature, nil, http.StatusBadRequest, 10},
+		{"GitHub", signature, keys, http.StatusUnauthorized, 12},
+	} {
+		h := &Handler{GitHub: tt.keys}
+		taken := 0
+		for range 12 {
+			answer := post(h, "{}", "hub", tt.signature) // which is no report, so it is answered at once
+			if answer.Code == tt.code {
+				taken++
+			} else if answer.Code != http.StatusTooManyRequests || answer.Header().Get("Retry-After") == "" {
+				t.Errorf("%s: answered %d, Retry-After %q", tt.name, answer.Code, answer.Header().Get("Retry-After"))
+			}
 		}
-	}
-	for i := range maxFromAll {
-		s.wait(fmt.Sprintf("198.51.%d.%d", i/250, i%250), now)
-	}
-	if wait := s.wait("203.0.113.1", now); wait != 60 {
-		t.Errorf("after too many from all, one waits %d seconds, want 60", wait)
-	}
-	if wait := s.wait("2001:db8::1", now.Add(time.Minute)); wait != 0 {
-		t.Errorf("a minute later it waits %d seconds", wait)
+		if taken != tt.taken {
+			t.Errorf("%s: %d of 12 are taken, want %d", tt.name, taken, tt.taken)
+		}
+		if answer := send(h, "198.51.100.1:1", strings.NewReader("{}"), "hub", tt.signature); answer.Code != tt.code {
+			t.Errorf("%s: one from elsewhere is answered %d, want %d", tt.name, answer.Code, tt.code)
+		}
 	}
 }
 
@@ -262,7 +378,8 @@ func TestKeysAreKept(t *testing.T) {
 		{"known", document(t, second), time.Minute, first, nil, 2},
 		{"another", document(t, second), time.Minute, second, nil, 3},
 		{"none that there is", document(t, second), time.Minute, first, errNoKey, 4},
-		{"one more soon", document(t, second), time.Second, first, errNoKey, 4},
+		{"one more soon, which may be new", document(t, second), time.Second, first, errNoKeys, 4},
+		{"known meanwhile", document(t, second), time.Second, second, nil, 4},
 		{"known, and too long", []byte("no keys"), 2 * time.Hour, second, nil, 5},
 	} {
 		answer, now = step.answer, now.Add(step.after)
@@ -345,19 +462,103 @@ func TestHangingUpStopsNoFetch(t *testing.T) {
 	}
 }
 
-// Only some large reports are read at a time.
+// Only some large reports are read at a time, and small ones wait for none of them.
 func TestLargeReportsAreFew(t *testing.T) {
 	hub := newGitHub(t, "hub")
 	keys, err := FixedGitHubKeys(document(t, hub))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Handler{GitHub: keys}
-	h.reading.Store(maxReading)
-	if answer := post(h, "[]", "hub", hub.sign(t, "[]")); answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
-		t.Errorf("one report too many is answered %d, %v", answer.Code, answer.Header())
+	h := &Handler{GitHub: keys, Reports: &Reports{}}
+	for _, tt := range []struct {
+		name          string
+		bytes         int
+		reading, code int
+	}{
+		{"a small one", 64 << 10, 8, http.StatusOK},
+		{"a large one", 64<<10 + 1, 7, http.StatusOK},
+		{"a large one too many", 64<<10 + 1, 8, http.StatusServiceUnavailable},
+		{"the largest", 4 << 20, 0, http.StatusOK},
+		{"too large", 4<<20 + 1, 0, http.StatusRequestEntityTooLarge},
+	} {
+		h.reading.Store(int32(tt.reading))
+		body := strings.Repeat(" ", tt.bytes-2) + "[]"
+		answer := post(h, body, "hub", hub.sign(t, body))
+		if answer.Code != tt.code || (answer.Header().Get("Retry-After") != "") != (tt.code == http.StatusServiceUnavailable) {
+			t.Errorf("%s is answered %d, Retry-After %q; want %d", tt.name, answer.Code, answer.Header().Get("Retry-After"), tt.code)
+		}
+		if n := h.reading.Load(); n != int32(tt.reading) {
+			t.Errorf("after %s %d are being read, want %d", tt.name, n, tt.reading)
+		}
 	}
-	if n := h.reading.Load(); n != maxReading {
-		t.Errorf("after it %d are being read, want %d", n, maxReading)
+}
+
+// While GitHub is asked for a key that nobody knows, reports with a known one are not held up.
+func TestAskingHoldsUpNobody(t *testing.T) {
+	hub := newGitHub(t, "hub")
+	asked, answer := make(chan bool), make(chan bool)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- true
+		<-answer
+		_, _ = w.Write(document(t, hub))
+	}))
+	defer server.Close()
+	keys := GitHubKeysAt(server.URL)
+	keys.client = server.Client()
+	now := time.Now()
+	verify := func(id string, after time.Duration) error {
+		return keys.verify(t.Context(), []byte("[]"), id, hub.sign(t, "[]"), now.Add(after))
 	}
+	for _, tt := range []struct {
+		name, id string
+		after    time.Duration
+		want     error
+	}{
+		{"the first time", "hub", 0, nil},
+		{"when it is unknown", "other", 2 * time.Minute, errNoKey},
+		{"when it is old", "hub", 2 * time.Hour, nil},
+	} {
+		done := make(chan error, 1)
+		go func() { done <- verify(tt.id, tt.after) }()
+		<-asked
+		if keys.keys != nil {
+			if err := verify("hub", tt.after); err != nil {
+				t.Errorf("asked %s, a known key: %v", tt.name, err)
+			}
+		}
+		answer <- true
+		if err := <-done; !errors.Is(err, tt.want) {
+			t.Errorf("asked %s: verify = %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+// Of a report of a hundred one that is not as it should be keeps no other from being taken, and a
+// key of another kind no key from being used.
+func TestOneIsMalformed(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		hub := newGitHub(t, "hub")
+		list := strings.Replace(string(document(t, hub)), `[`, `[{"key_identifier":"rsa","key":"none"},`, 1)
+		keys, err := FixedGitHubKeys([]byte(list))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts := make([]string, 98)
+		for i := range texts {
+			texts[i] = clients.NewSecret().Reveal()
+		}
+		body := strings.TrimSuffix(report(append(texts, w.first)...), "]") + `,{"token":["wks_"],"type":"wardkey_client_secret","url":"https://git.example/a"}]`
+		got := post(&Handler{Reports: w.Reports, GitHub: keys}, body, "hub", hub.sign(t, body))
+		var answer []feedback
+		if err := json.Unmarshal(got.Body.Bytes(), &answer); err != nil || got.Code != http.StatusOK || len(answer) != 99 {
+			t.Fatalf("a report = %d, %d of feedback, %v; want 200, 99", got.Code, len(answer), err)
+		}
+		if answer[97].Label != "false_positive" || answer[98].Label != "true_positive" || w.opens(w.first) || !w.opens(w.second) {
+			t.Errorf("feedback %+v; the first opens: %t, the other: %t", answer[97:], w.opens(w.first), w.opens(w.second))
+		}
+		body = report("some_token")
+		if got := post(&Handler{Reports: w.Reports, GitHub: keys}, body, "rsa", hub.sign(t, body)); got.Code != http.StatusUnauthorized {
+			t.Errorf("signed by a key of another kind: %d, want 401", got.Code)
+		}
+	})
 }

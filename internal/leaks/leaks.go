@@ -70,26 +70,50 @@ const batch = 100
 // their order. By names who reported them; who acts is in the context. A dry run changes nothing.
 // After an error some may be revoked; to take the report again does the rest.
 func (r *Reports) Take(ctx context.Context, findings []Finding, by string, dryRun bool) ([]Result, error) {
+	different, which := distinct(findings)
 	var results []Result
-	known := map[string]bool{} // what a dry run would have revoked already
-	for some := range slices.Chunk(findings, batch) {
+	for some := range slices.Chunk(different, batch) {
 		var part []Result
 		err := r.DB.Transact(ctx, func(ctx context.Context) (err error) {
 			part, err = r.take(ctx, some, by, dryRun)
 			return err
 		})
 		if err != nil {
-			return results, fmt.Errorf("revoke leaked secrets: %w", err)
-		}
-		for i := range part {
-			if part[i].Outcome == Revoked && known[part[i].SecretID] {
-				part[i].Outcome = Ended
-			}
-			known[part[i].SecretID] = true
+			return nil, fmt.Errorf("revoke leaked secrets: %w", err)
 		}
 		results = append(results, part...)
 	}
-	return results, nil
+	return spread(results, which), nil
+}
+
+// distinct returns the findings without those whose secret came before, so that copies cost
+// nothing, and which of these each one is.
+func distinct(findings []Finding) (different []Finding, which []int) {
+	first := map[string]int{}
+	which = make([]int, len(findings))
+	for i, f := range findings {
+		at, known := first[f.Secret.Reveal()]
+		if !known {
+			at = len(different)
+			first[f.Secret.Reveal()] = at
+			different = append(different, f)
+		}
+		which[i] = at
+	}
+	return different, which
+}
+
+// spread gives each finding the result of its secret. A copy of one that was revoked had ended by
+// then.
+func spread(results []Result, which []int) []Result {
+	all := make([]Result, len(which))
+	for i, at := range which {
+		all[i] = results[at]
+		if results[at].Outcome == Revoked {
+			results[at].Outcome = Ended
+		}
+	}
+	return all
 }
 
 func (r *Reports) take(ctx context.Context, findings []Finding, by string, dryRun bool) ([]Result, error) {
@@ -100,19 +124,14 @@ func (r *Reports) take(ctx context.Context, findings []Finding, by string, dryRu
 	}
 	results := make([]Result, len(findings))
 	var acts []audit.Act
-	done := map[string]bool{}
 	for _, i := range inOrder(owned) {
 		f := findings[i]
 		if results[i], err = r.result(ctx, f, owned[i], now); err != nil {
 			return nil, err
 		}
-		if results[i].Outcome == Revoked && done[owned[i].ID] {
-			results[i].Outcome = Ended
-		}
 		if results[i].Outcome != Revoked || dryRun {
 			continue
 		}
-		done[owned[i].ID] = true
 		leak := Leak{results[i], place(f.FoundAt), by}
 		if err := r.revoke(ctx, leak, now); err != nil {
 			return nil, err

@@ -91,11 +91,69 @@ func TestPlace(t *testing.T) {
 		strings.Repeat("å", 2000):             "",
 		strings.Repeat("x", 3000):             strings.Repeat("x", maxPlace),
 		"https://git.example/\x1b[31mred %zz": "https://git.example/ [31mred %zz",
+
+		"see https://me:pw@git.example/a?token=x#y, line 7":                                  "see https://git.example/a line 7",
+		"https://token@git.example/a and ann@example.com":                                    "https://git.example/a and ann@example.com",
+		"clone me:pw@git.example:a.git":                                                      "clone git.example:a.git",
+		"HTTPS://me:pw@git.example:8443/%zz":                                                 "HTTPS://git.example:8443/%zz",
+		"jdbc:postgresql://me:pw@db/x?password=y":                                            "jdbc:postgresql://db/x",
+		"https://a.example/x,https://me:pw@b.example/y":                                      "https://a.example/x,https://b.example/y",
+		"https://a.example/?next=https://me:pw@b.example":                                    "https://a.example/",
+		"https://me:p@s/s?w#o@git.example/a":                                                 "https://[cut]@git.example/a",
+		"https://me:p/w@git.example/a":                                                       "https://[cut]@git.example/a",
+		"https://git.example:443/@team/a?by=ann@b.example":                                   "https://git.example:443/@team/a",
+		"https://blog.example/@ann/post":                                                     "https://blog.example/@ann/post",
+		"git.example/a?token=x and git.example/b#key=y":                                      "git.example/a and git.example/b",
+		"really? in #general, at 12:30":                                                      "really? in #general, at 12:30",
+		strings.Repeat("x", 1990) + " https://me:pw@git.example":                             strings.Repeat("x", maxPlace),
+		"https://git.example/?" + strings.Repeat("x", 5000) + " https://me:pw@git.example/a": "https://git.example/ https://git.example/a",
 	} {
 		if got := place(text); got != want {
 			t.Errorf("place(%.40q) = %.80q, want %.80q", text, got, want)
 		}
 	}
+}
+
+// What was interrupted goes on when it is taken again: each secret is revoked once, and copies of
+// one that ended cost nothing.
+func TestTakeAgain(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		var texts []string
+		for i := range 2*batch + 20 {
+			_, secret := w.create(fmt.Sprint("client ", i))
+			texts = append(texts, secret)
+		}
+		ctx, interrupt := context.WithCancel(t.Context())
+		leaks := 0
+		w.Leaked = func(context.Context, Leak) error {
+			if leaks++; leaks == batch+50 {
+				interrupt()
+			}
+			return nil
+		}
+		all := findings("", append(texts, texts...)...)
+		if _, err := w.Take(ctx, all, "the test", false); err == nil {
+			t.Fatal("Take goes on although nobody waits for it")
+		}
+		if n := w.count(`SELECT count(*) FROM client_secrets WHERE revoked_at > 0`); n != batch {
+			t.Errorf("%d were revoked when it was interrupted, want %d", n, batch)
+		}
+		got, err := w.Take(t.Context(), all, "the test", false)
+		if err != nil || len(got) != len(all) {
+			t.Fatalf("Take = %d results, %v; want %d", len(got), err, len(all))
+		}
+		for i, r := range got {
+			if want := i >= batch && i < len(texts); (r.Outcome == Revoked) != want || r.Outcome != Revoked && r.Outcome != Ended {
+				t.Errorf("of finding %d: %s; want revoked: %t, else ended", i, r.Outcome, want)
+			}
+		}
+		if n := w.count(`SELECT count(DISTINCT target_id) FROM audit_events`); n != len(texts) || n != w.count(`SELECT count(*) FROM audit_events`) {
+			t.Errorf("%d secrets stand in the audit log, want %d, each once", n, len(texts))
+		}
+		if !w.opens(w.first) || !w.opens(w.second) {
+			t.Error("a secret ended that was not reported")
+		}
+	})
 }
 
 // Ten thousand at once, when it is asked for.
