@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wardkey/wardkey/clients"
@@ -63,4 +68,76 @@ func TestGitHubKeys(t *testing.T) {
 			t.Errorf("--github-keys %q: %v; want %q", tt.flag, err, tt.wrong)
 		}
 	}
+}
+
+// Ten thousand secrets that are revoked in one go may be interrupted: whoever runs it again has each
+// revoked once, with one alert each, and no other.
+func TestLeakRevokeAgain(t *testing.T) {
+	eachStore(t, func(t *testing.T, url string) {
+		const many = 2*leakBatch + 100
+		dir := t.TempDir()
+		s := openTestStore(t, url, dir)
+		made := s.populate(t, size{clients: many})
+		kept := s.client(t.Context(), t, "Kept")
+		must(t, s.db.Close())
+		var text strings.Builder
+		for i, c := range made.clients {
+			fmt.Fprintf(&text, "line %d: password = %q; # again: %s\n", i, c.Secret, c.Secret)
+		}
+		file := filepath.Join(dir, "leaked.txt")
+		must(t, os.WriteFile(file, []byte(text.String()), 0o600))
+		n, stop := runNode(t, "--database", url, "--data-dir", dir)
+		ctx, interrupt := context.WithCancel(t.Context())
+		defer interrupt()
+		var reports atomic.Int32
+		gate := gateTo(t, n.url, func(r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/leaked-secrets") && reports.Add(1) == 2 {
+				interrupt()
+			}
+		})
+		environment := func(name string) string {
+			return map[string]string{"WARDKEY_URL": gate, "WARDKEY_CLIENT_ID": made.admin.ID, "WARDKEY_CLIENT_SECRET": made.admin.Secret}[name]
+		}
+		revoke := func(ctx context.Context) (code int, said string) {
+			var out strings.Builder
+			code = run(ctx, []string{"leak", "revoke", "--file", file, "--yes"}, environment, &out, &out)
+			return code, out.String()
+		}
+		if code, said := revoke(ctx); code == exitDone || strings.Contains(said, "wks_") {
+			t.Errorf("interrupted, it ends with %d:\n%s", code, said)
+		}
+		if code, said := revoke(t.Context()); code != exitDone || !strings.Contains(said, fmt.Sprintf("%d secrets: ", many)) {
+			t.Errorf("again, it ends with %d: …%s", code, said[max(0, len(said)-300):])
+		}
+		if got, err := n.ask(t.Context(), kept.ID, kept.Secret, ""); err != nil || got.status != http.StatusOK {
+			t.Errorf("one that was not reported is answered %d, %v", got.status, err)
+		}
+		stop()
+		s = openTestStore(t, url, dir)
+		for query, want := range map[string]int{
+			`SELECT count(*) FROM client_secrets WHERE revoked_at > 0`:                  many,
+			`SELECT count(*) FROM alerts WHERE kind = 'secret_leaked'`:                  many,
+			`SELECT count(DISTINCT client_id) FROM alerts WHERE kind = 'secret_leaked'`: many,
+			`SELECT count(*) FROM audit_events WHERE action = 'secret.delete'`:          many,
+		} {
+			var got int
+			if err := s.db.QueryRow(t.Context(), query).Scan(&got); err != nil || got != want {
+				t.Errorf("%s: %d, %v; want %d", query, got, err, want)
+			}
+		}
+	})
+}
+
+// gateTo is the address of a way to a server, on which each request is seen.
+func gateTo(t *testing.T, to string, see func(*http.Request)) string {
+	t.Helper()
+	target, err := url.Parse(to)
+	must(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		see(r)
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(gate.Close)
+	return gate.URL
 }
