@@ -374,7 +374,7 @@ func TestWatchedTime(t *testing.T) {
 }
 
 // Who is spared while it is on its way leaves that, and comes back to its beginning; who is
-// suspended by then stays so, and is not deleted.
+// suspended by then stays so, and goes on when it is not spared any more.
 func TestSparedOnTheWay(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, store *Store) {
 		spare := map[string]func(c *Client, spared bool){
@@ -415,7 +415,10 @@ func TestSparedOnTheWay(t *testing.T) {
 			if read(t, store, c.ID).SuspendedAt.IsZero() {
 				t.Errorf("%s: spared, it is not suspended any more", name)
 			}
-			must(t, store.Delete(t.Context(), c.ID, "the test", noon))
+			change(false)
+			w.until(150)
+			w.wants("not spared any more, and suspended", "day 141: "+name+" deletion in 7, on day 148",
+				"day 147: "+name+" deletion in 1, on day 148", "day 148: "+name+" delete")
 		}
 	})
 }

@@ -298,7 +298,7 @@ func TestStrangersWait(t *testing.T) {
 	for _, tt := range []struct {
 		address string
 		want    int
-	}{{"2001:db8::#", 10}, {"2001:db8:0:1::#", 10}, {"192.0.2.1", 10}, {"::ffff:192.0.2.1", 0}, {"", 10}, {"198.51.100.#", 100}} {
+	}{{"2001:db8::#", 10}, {"2001:db8:0:0:8000::#", 0}, {"2001:db8:0:1::#", 10}, {"192.0.2.1", 10}, {"::ffff:192.0.2.1", 0}, {"", 10}, {"198.51.100.#", 100}} {
 		if got := taken(&s, 100, tt.address); got != tt.want {
 			t.Errorf("of 100 reports from %s %d are taken, want %d", tt.address, got, tt.want)
 		}
