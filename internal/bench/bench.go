@@ -334,7 +334,7 @@ func (b *bench) takeTurn(ctx context.Context, w *workload) (turn, error) {
 		took += time.Since(start)
 	}
 	tokens := b.tokens / shifts * shifts
-	w.servers[0].given += tokens + connections
+	w.servers[0].given += tokens + connections*len(w.servers)
 	w.servers[0].busy += took
 	after, err := b.settled(w)
 	return turn{

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// connections is how many clients wait for a token at any time.
+// connections is how many clients wait for a token of a server at any time.
 const connections = 32
 
 // A request is the bytes of a token request. It is made before the clock runs, so that the loader
@@ -41,7 +41,7 @@ type loader struct {
 // The requests are dealt to the connections; a single one goes to all of them.
 func dial(ctx context.Context, w *workload) (*loader, error) {
 	l, requests := &loader{}, w.requests
-	for i := range connections {
+	for i := range connections * len(w.servers) {
 		c, err := connect(ctx, w.servers[i%len(w.servers)].address)
 		if err != nil {
 			l.close()
