@@ -31,8 +31,8 @@ type workload struct {
 	beside   string  // the workload that it is compared with,
 	growth   float64 // and how much more it may cost
 	shares   bool    // its servers with the workload before it
-	store    string  // the URL of its store
-	inServer bool    // the store is in PostgreSQL,
+	store    string  // the URL of its store in PostgreSQL
+	inServer bool    // there it is,
 	before   tally   // which had done this for it when the server started,
 	writes   writes  // and this when it ended
 	requests []request
@@ -178,16 +178,20 @@ func (b *bench) launchBoth(ctx context.Context, p *population, sqlite, postgres 
 		}
 	}
 	if b.wants(sqlite) {
-		return b.launch(ctx, p, workload{name: sqlite, store: "sqlite:" + p.path}, b.binary)
+		return b.launch(ctx, p, workload{name: sqlite}, seat{b.binary, "sqlite:" + p.path})
 	}
 	return nil
 }
 
 // launchAgainst starts, each on a store of its own, what is compared with the servers of
-// launchBoth: the other wardkey, if there is one, and two servers on one PostgreSQL.
+// launchBoth: the other wardkey, if there is one, and two servers on one PostgreSQL database. What two
+// programs at once cost on few processors is seen from two servers that share nothing.
 func (b *bench) launchAgainst(ctx context.Context, p *population) error {
 	if b.wants(twoNodes) && b.wants(onPostgres) {
-		if err := b.launchOnPostgres(ctx, p, workload{name: twoNodes, beside: onPostgres, growth: maxSecondNode}, b.binary, b.binary); err != nil {
+		if err := b.launchOnPostgres(ctx, p, workload{name: twoNodes, beside: twoApart, growth: maxSecondNode}, b.binary, b.binary); err != nil {
+			return err
+		}
+		if err := b.launchApart(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -204,7 +208,7 @@ func (b *bench) launchAgainst(ctx context.Context, p *population) error {
 		if err := copyFile(p.path, path); err != nil {
 			return err
 		}
-		return b.launch(ctx, p, workload{name: onSQLite + other, store: "sqlite:" + path, beside: onSQLite, growth: unlimited}, b.against)
+		return b.launch(ctx, p, workload{name: onSQLite + other, beside: onSQLite, growth: unlimited}, seat{b.against, "sqlite:" + path})
 	}
 	return nil
 }
@@ -217,20 +221,45 @@ func copyFile(from, to string) error {
 	return os.WriteFile(to, content, 0o600)
 }
 
-// launchOnPostgres starts binaries on a PostgreSQL of their own with the population in it.
+// launchApart starts two servers on a PostgreSQL database each.
+func (b *bench) launchApart(ctx context.Context, p *population) error {
+	var seats []seat
+	for range 2 {
+		store, err := b.filled(ctx, p)
+		if err != nil {
+			return err
+		}
+		seats = append(seats, seat{b.binary, store})
+	}
+	return b.launch(ctx, p, workload{name: twoApart, beside: onPostgres, growth: unlimited}, seats...)
+}
+
+// launchOnPostgres starts binaries on a PostgreSQL database of their own with the population in it.
 func (b *bench) launchOnPostgres(ctx context.Context, p *population, w workload, binaries ...string) error {
 	var err error
-	if w.store, err = b.postgres.create(ctx); err == nil {
-		err = p.copyTo(ctx, w.store)
-	}
-	if err != nil {
-		return fmt.Errorf("register clients in PostgreSQL: %w", err)
+	if w.store, err = b.filled(ctx, p); err != nil {
+		return err
 	}
 	w.inServer = true
 	if w.before, err = b.postgres.tally(ctx, w.store); err != nil {
 		return err
 	}
-	return b.launch(ctx, p, w, binaries...)
+	var seats []seat
+	for _, binary := range binaries {
+		seats = append(seats, seat{binary, w.store})
+	}
+	return b.launch(ctx, p, w, seats...)
+}
+
+// filled makes a PostgreSQL database with the population in it.
+func (b *bench) filled(ctx context.Context, p *population) (url string, err error) {
+	if url, err = b.postgres.create(ctx); err == nil {
+		err = p.copyTo(ctx, url)
+	}
+	if err != nil {
+		return "", fmt.Errorf("register clients in PostgreSQL: %w", err)
+	}
+	return url, nil
 }
 
 // The workloads of a server: each connection is a client of its own, the same ones all the time.
@@ -243,13 +272,16 @@ const (
 	other = ", the other wardkey"
 )
 
-func (b *bench) launch(ctx context.Context, p *population, w workload, binaries ...string) error {
-	for _, binary := range binaries {
+// A seat is which wardkey is to be started on which store.
+type seat struct{ binary, store string }
+
+func (b *bench) launch(ctx context.Context, p *population, w workload, seats ...seat) error {
+	for _, at := range seats {
 		dir, err := os.MkdirTemp(b.dir, "server.")
 		if err != nil {
 			return err
 		}
-		s, err := launch(ctx, b.wardkey(ctx, binary, dir, w.store), p.first)
+		s, err := launch(ctx, b.wardkey(ctx, at.binary, dir, at.store), p.first)
 		if err != nil {
 			return err
 		}
@@ -323,6 +355,7 @@ func (b *bench) takeTurn(ctx context.Context, w *workload) (turn, error) {
 		return turn{}, err
 	}
 	var took time.Duration
+	begun := time.Now()
 	for range shifts {
 		if err := floor.get(ctx, b.tokens/shifts); err != nil {
 			return turn{}, err
@@ -335,7 +368,7 @@ func (b *bench) takeTurn(ctx context.Context, w *workload) (turn, error) {
 	}
 	tokens := b.tokens / shifts * shifts
 	w.servers[0].given += tokens + connections*len(w.servers)
-	w.servers[0].busy += took
+	w.servers[0].busy += time.Since(begun)
 	after, err := b.settled(w)
 	return turn{
 		Floor:    perEach(after.floor-before.floor, tokens),

@@ -15,7 +15,7 @@ const (
 	maxPostgres   = 1.45            // the same with PostgreSQL,
 	maxDatabase   = 0.30            // and of PostgreSQL itself
 	maxQueries    = 0.2             // per token
-	maxRows       = 3 * connections // written a second: for each client in use, when it was last used, how often, and from where
+	maxRows       = 4 * connections // written a second by a server: for each client in use, when it was last used, how often, and from where
 	maxStart      = 1               // s
 	maxIdle       = 40              // MB
 	maxLoaded     = 60              // MB
@@ -57,7 +57,7 @@ func (b *bench) figures() []figure {
 // compared with.
 func (b *bench) costs(w *workload) []figure {
 	server := figure{w.name + ": CPU per token / floor", each(w.turns, turn.server), "", maxSQLite}
-	if w.inServer {
+	if w.inServer || w.name == twoApart {
 		server.limit = maxPostgres
 	}
 	all := []figure{server}
@@ -69,7 +69,7 @@ func (b *bench) costs(w *workload) []figure {
 		return all
 	}
 	all = append(all, figure{w.name + ": CPU per token / " + base.name, ratios(w.turns, base.turns, turn.server), "", w.growth})
-	if w.inServer {
+	if w.inServer && base.inServer {
 		all = append(all, figure{w.name + ": PostgreSQL's CPU per token / " + base.name, ratios(w.turns, base.turns, turn.postgres), "", w.growth})
 	}
 	return all
@@ -81,7 +81,7 @@ func (w *workload) standing() []figure {
 	if w.inServer {
 		all = append(all,
 			figure{w.name + ": queries per token", []float64{w.writes.Queries}, "", maxQueries},
-			figure{w.name + ": rows written a second", []float64{w.writes.Rows}, "", maxRows})
+			figure{w.name + ": rows written a second by a server", []float64{w.writes.Rows / float64(len(w.servers))}, "", maxRows})
 	}
 	var idle, after []float64 // of each server
 	for _, s := range w.servers {

@@ -63,6 +63,7 @@ const (
 	manyOnSQLite   = "sqlite-many"
 	manyOnPostgres = "postgres-many"
 	twoNodes       = "postgres-two-nodes"
+	twoApart       = "postgres-two-apart" // goes with twoNodes
 	starting       = "start"
 )
 

@@ -26,7 +26,7 @@ type server struct {
 	after   float64       // MB, after all of it
 	peak    float64       // MB
 	given   int           // tokens
-	busy    time.Duration // while it gave them
+	busy    time.Duration // from the first to the last of each turn
 }
 
 // issuerLabel stands before the issuer in what a server prints once it is ready.
