@@ -271,6 +271,21 @@ func TestClockSetForward(t *testing.T) {
 	})
 }
 
+// A server that ended before its second look, and is back after a long time in which nobody could
+// be served, tells nobody before it has watched for as long as the rule waits.
+func TestLongGapAfterTheFirstLook(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, store *Store) {
+		create(t, store, named("crm"))
+		watching(t, db, usualRule).look()
+		w := watching(t, db, usualRule)
+		w.today = 100
+		w.until(174)
+		w.wants("for 74 days after the gap")
+		w.until(176)
+		w.wants("then", "day 176: crm suspension in 15, on day 191")
+	})
+}
+
 // What was told while the clock was ahead does not stand for what is told when it is right.
 func TestNoticesOfAClockAhead(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, store *Store) {

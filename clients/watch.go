@@ -76,7 +76,7 @@ func (d *Disuse) moveWatch(ctx context.Context, now time.Time) (w watch, err err
 	w.seenAt = seen.Time
 	w.watched += int64(d.lived(w, now) / time.Second)
 	if !seen.IsZero() && now.Sub(seen.Time) > startled {
-		w.gapAt = w.watched
+		w.gapAt = max(w.watched, 1) // 0 stands for none
 	}
 	w.seenAt = database.FromUnix(now.Unix()).Time
 	_, err = d.DB.Exec(ctx, `UPDATE disuse_clock SET watched = $1, gap_at = $2, seen_at = $3 WHERE id = 1`, w.watched, w.gapAt, database.At(now))
