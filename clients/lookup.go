@@ -76,8 +76,8 @@ type batch struct {
 // what existed then. Of the client it knows what a token request needs: not its name, for one. An unknown id is answered with [Nobody], at the cost of a known one. An
 // error means that the store could not be asked in time, never that there is no such client.
 func (l *Lookup) Client(ctx context.Context, id string) (*Client, *sections.Catalog, error) {
-	if _, err := uuid.Parse(id); err != nil || len(id) != len(nobodyID) {
-		id = nobodyID // not an id of ours, and maybe not even text: it costs a read all the same
+	if !isID(id) {
+		id = nobodyID // it costs a read all the same
 	}
 	b := l.join(id)
 	select {
@@ -96,6 +96,13 @@ func (l *Lookup) Client(ctx context.Context, id string) (*Client, *sections.Cata
 
 // nobodyID is the id that no client has (RFC 9562 §5.9).
 const nobodyID = "00000000-0000-0000-0000-000000000000"
+
+// isID says whether a text, which a stranger may have sent, has the form of an id. What has not may
+// be nothing that the store takes for text.
+func isID(id string) bool {
+	_, err := uuid.Parse(id)
+	return err == nil && len(id) == len(nobodyID)
+}
 
 // join adds the id to the batch that waits, and sees to it that somebody will send it.
 func (l *Lookup) join(id string) *batch {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,7 +136,7 @@ func TestUsedFrom(t *testing.T) {
 		if len(got) != 2 || !got["192.0.2.1"].Equal(at(20)) || !got["2001:db8::1"].Equal(at(30)) {
 			t.Errorf("UsedFrom = %v", got)
 		}
-		for _, id := range []string{"", nobodyID, "\xff\x00", "' OR 1=1 --"} {
+		for _, id := range []string{"", nobodyID, "' OR 1=1 --", strings.Repeat("\x00", 36), strings.Repeat("\xff", 36)} {
 			if got, err := store.UsedFrom(t.Context(), id, at(5)); err != nil || len(got) != 0 {
 				t.Errorf("UsedFrom(%q) = %v, %v; want nothing", id, got, err)
 			}
