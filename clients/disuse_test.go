@@ -518,6 +518,29 @@ func TestManyUnused(t *testing.T) {
 	})
 }
 
+// One call is about few clients, a transaction about fewer, and it says that more are left.
+func TestPartsAreSmall(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, _ *Store) {
+		insertMany(t, db, 510)
+		w := watching(t, db, usualRule)
+		w.today = 75
+		largest := 0
+		measured := func(ctx context.Context, fn func(context.Context) error) error {
+			before := len(w.told)
+			err := db.Transact(ctx, fn)
+			largest = max(largest, len(w.told)-before)
+			return err
+		}
+		for i, told := range []int{500, 510} {
+			done, err := w.Advance(t.Context(), w.day(), measured)
+			must(t, err)
+			if done != (i == 1) || len(w.told) != told || largest != 50 {
+				t.Errorf("call %d: done: %t, %d are told, at most %d at once; want %d and 50", i, done, len(w.told), largest, told)
+			}
+		}
+	})
+}
+
 // What a look costs where there are 100,000, when it is asked for.
 func TestHundredThousandUnused(t *testing.T) {
 	if os.Getenv("WARDKEY_HUNDRED_THOUSAND") == "" {
