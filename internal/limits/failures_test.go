@@ -124,7 +124,10 @@ func TestFailuresAskTheStore(t *testing.T) {
 			if id != "billing" {
 				return nil, away
 			}
-			return map[string]time.Time{"192.0.2.1": time.Now().Add(-23 * time.Hour), "2001:db8::1": time.Now(), "": time.Now()}, away
+			ago := func(hours time.Duration) time.Time { return time.Now().Add(-hours * time.Hour) }
+			return map[string]time.Time{
+				"192.0.2.1": ago(23), "2001:db8::1": ago(9), "2001:db8::2": ago(2), "2001:db8::3": ago(5), "": ago(0),
+			}, away
 		}
 		for _, address := range []string{"192.0.2.1", "192.0.2.2", "2001:db8::9"} {
 			for i := range 10 {
@@ -154,12 +157,25 @@ func TestFailuresAskTheStore(t *testing.T) {
 				t.Errorf("%s: held off %v, the store was asked %d times; want %v and %d", step.what, held, asked, step.held, step.asked)
 			}
 		}
-		time.Sleep(askedEvery)
-		for i := range 10 {
-			f.Failed(fmt.Sprint("guess", i), "192.0.2.1", time.Now())
+		for address, want := range map[string]time.Duration{"192.0.2.1": 23 * time.Hour, "2001:db8::9": 2 * time.Hour} {
+			_, pair := f.keys("billing", address)
+			if got := time.Since(f.welcome.at(pair)); got != want {
+				t.Errorf("at %s the client counts as let in %s ago, want %s", address, got, want)
+			}
 		}
-		if f.Wait(t.Context(), "crm", "192.0.2.1", time.Now()); asked != 7 {
-			t.Errorf("a minute later the store was asked %d times, want once more", asked)
+		f.UsedFrom = func(context.Context, string, time.Time) (map[string]time.Time, error) { asked++; return nil, nil }
+		for _, step := range []struct {
+			what  string
+			after time.Duration
+			asked int
+		}{{"a minute later", askedEvery, 7}, {"once the clock was set back", -time.Hour, 8}} {
+			now := time.Now().Add(step.after)
+			for i := range 10 {
+				f.Failed(fmt.Sprint("guess", i), "192.0.2.1", now)
+			}
+			if f.Wait(t.Context(), "crm", "192.0.2.1", now); asked != step.asked {
+				t.Errorf("%s the store was asked %d times, want %d", step.what, asked, step.asked)
+			}
 		}
 	})
 }
