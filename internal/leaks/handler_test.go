@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -405,7 +406,9 @@ func TestKeysFromOutside(t *testing.T) {
 			t.Errorf("onlyPublic(%s) = %v, want an error: %t", address, err, private)
 		}
 	}
-	for _, text := range []string{`{}`, `{"public_keys":[{"key_identifier":"a","key":"none"}]}`, `[`} {
+	other := newGitHub(t, "other")
+	other.key, _ = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	for _, text := range []string{string(document(t, other)), `{}`, `{"public_keys":[{"key_identifier":"a","key":"none"}]}`, `[`} {
 		if _, err := FixedGitHubKeys([]byte(text)); err == nil {
 			t.Errorf("FixedGitHubKeys(%s) takes it", text)
 		}
@@ -530,6 +533,44 @@ func TestAskingHoldsUpNobody(t *testing.T) {
 		if err := <-done; !errors.Is(err, tt.want) {
 			t.Errorf("asked %s: verify = %v, want %v", tt.name, err, tt.want)
 		}
+	}
+}
+
+// However many name keys that nobody knows, GitHub is asked once, and all but one are to come again.
+func TestManyAskOnce(t *testing.T) {
+	hub := newGitHub(t, "hub")
+	var asked atomic.Int32
+	answer := make(chan bool)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		<-answer
+		_, _ = w.Write(document(t, hub))
+	}))
+	defer server.Close()
+	keys := GitHubKeysAt(server.URL)
+	keys.client = server.Client()
+	now, signature, refused := time.Now(), hub.sign(t, "[]"), make(chan error, 20)
+	var begun sync.WaitGroup
+	begun.Add(cap(refused))
+	for range cap(refused) {
+		go func() {
+			begun.Done()
+			refused <- keys.verify(t.Context(), []byte("[]"), "other", signature, now)
+		}()
+	}
+	begun.Wait()
+	close(answer)
+	unknown := 0
+	for range cap(refused) {
+		err := <-refused
+		if errors.Is(err, errNoKey) {
+			unknown++
+		} else if !errors.Is(err, errNoKeys) {
+			t.Errorf("verify = %v, want %v", err, errNoKeys)
+		}
+	}
+	if unknown != 1 || asked.Load() != 1 {
+		t.Errorf("GitHub was asked %d times, and %d were told that there is no such key; want one", asked.Load(), unknown)
 	}
 }
 
