@@ -69,7 +69,7 @@ type today struct {
 // maxYoung is how many are remembered in each of the two generations: 10 MB in all.
 const maxYoung = 160_000
 
-func newToday() *today { return &today{seed: maphash.MakeSeed()} }
+func newToday() *today { return &today{seed: maphash.MakeSeed(), young: map[uint64]struct{}{}} }
 
 // hash is that of a client on the day of the given time. Two are the same too seldom to count, and
 // all that comes of it is a use that is written a second later.

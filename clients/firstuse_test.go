@@ -85,6 +85,14 @@ func TestFirstUseAfterClockWasAhead(t *testing.T) {
 	}
 }
 
+// A machine without a clock of its own begins in 1970, and gives tokens.
+func TestFirstUseIn1970(t *testing.T) {
+	u := newUsage(databasetest.SQLite(t))
+	for range 2 {
+		must(t, u.Use(t.Context(), "client", "secret", "192.0.2.1", time.Unix(5, 0)))
+	}
+}
+
 // A first use that cannot be written is an error, and no use; the next is the first again.
 func TestFirstUseNotWritten(t *testing.T) {
 	db := databasetest.SQLite(t)
