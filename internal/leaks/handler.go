@@ -41,6 +41,7 @@ const (
 	maxStrangers = 100      // and secrets in it
 	maxReading   = 8        // reports larger than a stranger's that are read at a time
 	deadline     = 25 * time.Second
+	toWrite      = 5 * time.Second // the answer, after that
 )
 
 // A match is one secret of a report, as GitHub sends it. What else it says does not matter.
@@ -73,6 +74,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	ctx, cancel := context.WithTimeout(r.Context(), deadline)
 	defer cancel()
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(deadline + toWrite)) // not every writer has one
 	answer, err := h.serve(w, r.WithContext(ctx))
 	if err != nil {
 		fail(w, r, err)

@@ -272,6 +272,23 @@ func TestTimeOfTheAnswer(t *testing.T) {
 	})
 }
 
+// A report that takes long is answered all the same, though the server allows other requests less.
+func TestLongReportIsAnswered(t *testing.T) {
+	w := newWorld(t, databasetest.SQLite(t))
+	server := httptest.NewUnstartedServer(&Handler{Reports: w.Reports})
+	server.Config.WriteTimeout = 10 * time.Millisecond // a stranger is answered after a second
+	server.Start()
+	defer server.Close()
+	answer, err := server.Client().Post(server.URL, "application/json", strings.NewReader(report(w.first)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusAccepted {
+		t.Errorf("a report is answered %d", answer.StatusCode)
+	}
+}
+
 // A late reader begins after some time.
 type late struct {
 	io.Reader
