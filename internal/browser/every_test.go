@@ -41,6 +41,8 @@ func (b *tab) fitsPhone(name string) {
 	var over []string
 	b.do(chromedp.EmulateViewport(phone, 800), chromedp.Evaluate(`(() => {
 		const wide = document.scrollingElement.scrollWidth - innerWidth;
+		const cut = [...document.querySelectorAll(".scroll:has(> .cards)")].filter((e) => e.scrollWidth > e.clientWidth);
+		if (cut.length > 0) return cut.map((e) => "cards that scroll: " + e.innerHTML.slice(0, 200));
 		return wide <= 0 ? [] : [wide + " pixels", ...[...document.querySelectorAll("main *")]
 			.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map((e) => e.outerHTML.slice(0, 200))];
 	})()`, &over), chromedp.EmulateViewport(laptop, 800))

@@ -94,10 +94,14 @@ func (h *Handler) save(w http.ResponseWriter, r, asked *http.Request, name strin
 	inProcess{h.API, r}.forward(asked)
 	file := &download{ResponseWriter: w, name: name}
 	h.API.ServeHTTP(file, asked.WithContext(r.Context()))
-	if file.refused != 0 {
+	switch file.refused {
+	case 0:
+		return nil
+	case http.StatusServiceUnavailable:
+		return &oops{file.refused, "Nothing was exported", "The store did not answer in time. Choose less to export, or try again."}
+	default:
 		return &oops{file.refused, "Nothing was exported", "The server's log says why under the request id."}
 	}
-	return nil
 }
 
 // A download has the browser save an answer, unless it is an error.

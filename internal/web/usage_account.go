@@ -16,11 +16,18 @@ type usagePage struct {
 	Usage     usage
 	Query     url.Values // that the page was asked for with
 	Sort      string
-	Keys      []usageTotal
+	Keys      usageTop
 	KeysSlow  bool // they could not be added up in time
 	Causes    []usageTotal
-	Audiences []usageTotal
+	Audiences usageTop
 	Wasteful  []adminclient.WastefulClient
+	More      bool // keys are wasteful that are not shown
+}
+
+// A usageTop are the first of the keys or audiences.
+type usageTop struct {
+	Rows []usageTotal
+	More bool // there are others
 }
 
 // A usageTotal is how many requests there were of one key, cause or audience.
@@ -50,8 +57,8 @@ func usageTotalOf(item adminclient.UsageTotal) usageTotal {
 
 // Bounds of the page.
 const (
-	maxTopKeys  = 20
-	maxTotals   = 50
+	maxTop      = 20
+	maxCauses   = 50 // which is more than there are
 	maxExported = 200
 
 	// keysPatience is how long it waits for the sums of all keys, of which there may be a million.
@@ -84,34 +91,36 @@ func (h *Handler) accountUsage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page.Wasteful = wasteful.Items[:min(len(wasteful.Items), maxTopKeys)]
+	page.Wasteful = wasteful.Items[:min(len(wasteful.Items), maxTop)]
+	page.More = len(wasteful.Items) > maxTop
 	return h.render(w, r, http.StatusOK, "usage", "Usage", "", page)
 }
 
 // addTotals adds what was used by key, cause and audience.
 func (h *Handler) addTotals(ctx context.Context, api *adminclient.API, page *usagePage, of usageRange, now time.Time) error {
-	totals := func(ctx context.Context, by, sort string, limit int) (totals []usageTotal, err error) {
-		answer, err := read[adminclient.UsageTotals](api.ReadUsageTotals(ctx, of.totals(by, sort, limit, now)))
-		for _, item := range answer.Items {
-			totals = append(totals, usageTotalOf(item))
+	totals := func(ctx context.Context, by, sort string, most int) (top usageTop, err error) {
+		answer, err := read[adminclient.UsageTotals](api.ReadUsageTotals(ctx, of.totals(by, sort, most+1, now)))
+		for _, item := range answer.Items[:min(len(answer.Items), most)] {
+			top.Rows = append(top.Rows, usageTotalOf(item))
 		}
-		return totals, err
+		top.More = len(answer.Items) > most
+		return top, err
 	}
-	causes, err := totals(ctx, "outcome", "refused", maxTotals)
+	causes, err := totals(ctx, "outcome", "refused", maxCauses)
 	if err != nil {
 		return err
 	}
-	for _, cause := range causes {
+	for _, cause := range causes.Rows {
 		if cause.Refused > 0 {
 			page.Causes = append(page.Causes, cause)
 		}
 	}
-	if page.Audiences, err = totals(ctx, "audience", "requests", maxTotals); err != nil {
+	if page.Audiences, err = totals(ctx, "audience", "requests", maxTop); err != nil {
 		return err
 	}
 	soon, cancel := context.WithTimeout(ctx, keysPatience)
 	defer cancel()
-	page.Keys, err = totals(soon, "client", page.Sort, maxTopKeys)
+	page.Keys, err = totals(soon, "client", page.Sort, maxTop)
 	if err != nil && soon.Err() != nil && ctx.Err() == nil {
 		page.KeysSlow, err = true, nil
 	}

@@ -1,9 +1,12 @@
 package web
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -56,7 +59,7 @@ func TestAccountUsage(t *testing.T) {
 		"<strong>90,000</strong> token requests granted, <strong>10,000</strong> refused": true,
 		`<a href="/admin/keys/k">&lt;b&gt;CRM&lt;/b&gt;</a>`:                              true,
 		"<b>": false, "<i>": false,
-		"none: no key has the Client ID that was sent":                 true,
+		"not known: without the Client ID of a key, or refused before": true,
 		`<a href="/admin/troubleshoot?what=gone">Old</a>`:              true,
 		`<a href="/admin/troubleshoot?what=lost">lost</a>`:             true,
 		`href="/admin/keys/gone`:                                       false,
@@ -68,11 +71,42 @@ func TestAccountUsage(t *testing.T) {
 		`<code class="id">gone</code> <span class="state off">Deleted`: true,
 		`href="/admin/usage?range=2y&amp;sort=refused&amp;x=%3Ci%3E"`:  true,
 		`aria-current="true">90 days`:                                  true,
+		"These are":                                                    false,
 		`aria-current="true">Most refused first`:                       true,
 		`/admin/usage/export?by=client&amp;range=90d&amp;sort=refused`: true,
 	} {
 		if strings.Contains(page, text) != want {
 			t.Errorf("the page has %q: %v\n%s", text, !want, page)
+		}
+	}
+}
+
+// A page that does not show all says so.
+func TestAccountUsageOfMany(t *testing.T) {
+	for n, more := range map[int]bool{maxTop: false, maxTop + 1: true} {
+		h := &Handler{API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/usage") {
+				accountAPI(false).ServeHTTP(w, r)
+				return
+			}
+			limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
+			if err != nil {
+				limit = n
+			}
+			item := `{"client_id":"k","client_name":"CRM","early_today":1,"advice":{},"granted":1,"refused":0}`
+			io.WriteString(w, `{"items":[`+strings.Join(slices.Repeat([]string{item}, min(n, limit)), ",")+`]}`)
+		})}
+		w := httptest.NewRecorder()
+		if err := h.accountUsage(w, httptest.NewRequest("GET", "/admin/usage", nil)); err != nil {
+			t.Fatal(err)
+		}
+		for part, want := range map[string]int{"These are the first 20;": 2, "These are the 20 that": 1} {
+			if got := strings.Count(w.Body.String(), part); (got == want) != more || !more && got > 0 {
+				t.Errorf("of %d, the page says %d times %q; want it: %v", n, got, part, more)
+			}
+		}
+		if rows := strings.Count(w.Body.String(), `href="/admin/keys/k">`); rows != 2*maxTop {
+			t.Errorf("of %d, the page shows %d; want %d twice", n, rows, maxTop)
 		}
 	}
 }
@@ -91,6 +125,31 @@ func TestAccountUsageOfVeryMany(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What fails is not said to be slow, and nothing that fails is saved as a file.
+func TestAccountUsageFails(t *testing.T) {
+	failing := func(status int) *Handler {
+		return &Handler{API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if by := r.URL.Query().Get("by"); by != "client" {
+				accountAPI(false).ServeHTTP(w, r)
+				return
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, `{"status":503}`)
+		})}
+	}
+	err := failing(http.StatusServiceUnavailable).accountUsage(httptest.NewRecorder(), httptest.NewRequest("GET", "/admin/usage", nil))
+	if p := asProblem(err); p == nil || p.Status != http.StatusServiceUnavailable {
+		t.Errorf("when the store is away, the page is %v; want the problem", err)
+	}
+	for status, want := range map[int]string{http.StatusServiceUnavailable: "Choose less", http.StatusInternalServerError: "request id"} {
+		w := httptest.NewRecorder()
+		err := failing(status).exportUsage(w, httptest.NewRequest("GET", "/admin/usage/export?by=client", nil))
+		if o, ok := errors.AsType[*oops](err); !ok || o.status != status || !strings.Contains(o.cause, want) || w.Body.Len() > 0 || w.Header().Get("Content-Disposition") != "" {
+			t.Errorf("export of what fails with %d = %v, %v, %q; want %q", status, err, w.Header(), w.Body, want)
+		}
+	}
 }
 
 // What is exported is what the page shows.
