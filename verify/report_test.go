@@ -45,6 +45,7 @@ type desk struct {
 	wait    string      // Retry-After, with that status
 	tries   []time.Time // of reports
 	lost    bool        // reports arrive, answers do not
+	busy    bool        // no tokens are given, either
 }
 
 // reported runs a test in which time is faked, with an issuer that takes reports.
@@ -60,6 +61,10 @@ func reported(t *testing.T, test func(t *testing.T, i *issuer, key signer, d *de
 }
 
 func (d *desk) issue(w http.ResponseWriter, r *http.Request) {
+	if d.busy {
+		d.take(w, r)
+		return
+	}
 	id, secret, _ := r.BasicAuth()
 	if id != url.QueryEscape(rsID) || secret != url.QueryEscape(rsSecret) || r.PostFormValue("grant_type") != "client_credentials" ||
 		r.PostFormValue("scope") != "wardkey:introspect" || r.PostFormValue("resource") != issuerURL+"/admin" {
@@ -251,23 +256,25 @@ func TestReportsRetried(t *testing.T) {
 func TestReportsWait(t *testing.T) {
 	for _, tt := range []struct {
 		wait           string
+		busy           bool
 		atLeast, under time.Duration // until the next try
 	}{
-		{"1", time.Second, 2 * time.Second},
-		{"600", 10 * time.Minute, 11 * time.Minute},
-		{"86400", time.Hour, 61 * time.Minute},
-		{"", 0, 2 * time.Second},
-		{"-5", 0, 2 * time.Second},
-		{"99999999999", 0, 2 * time.Second},
-		{"Fri, 31 Dec 2999 23:59:59 GMT", 0, 2 * time.Second},
+		{"1", false, time.Second, 2 * time.Second},
+		{"600", true, 10 * time.Minute, 11 * time.Minute},
+		{"600", false, 10 * time.Minute, 11 * time.Minute},
+		{"86400", false, time.Hour, 61 * time.Minute},
+		{"", false, 0, 2 * time.Second},
+		{"-5", false, 0, 2 * time.Second},
+		{"99999999999", false, 0, 2 * time.Second},
+		{"Fri, 31 Dec 2999 23:59:59 GMT", false, 0, 2 * time.Second},
 	} {
 		t.Run(tt.wait, func(t *testing.T) {
 			reported(t, func(t *testing.T, i *issuer, key signer, d *desk) {
 				v := i.verifier(t, reporting(), verify.WithoutStatusLists())
-				i.set(func() { d.answer, d.wait = 429, tt.wait })
+				i.set(func() { d.answer, d.wait, d.busy = 429, tt.wait, tt.busy })
 				visit(api(v), "GET", "/profiles/1", key.token(nil))
 				time.Sleep(61 * time.Second)
-				i.set(func() { d.answer = 0 })
+				i.set(func() { d.answer, d.busy = 0, false })
 				time.Sleep(tt.under + time.Second)
 				v.Close()
 				if wait := d.tries[1].Sub(d.tries[0]); wait < tt.atLeast || wait > tt.under {
@@ -355,7 +362,7 @@ func TestReportsOfWhatClientsChoose(t *testing.T) {
 				t.Fatalf("a request is answered with %d", status)
 			}
 		}
-		visit(h, "GET", "/profiles/1", key.token(object{"client_id": "crm", "sub": "crm"}))
+		visit(h, "GET", "/profiles/1?ask", key.token(object{"client_id": "crm", "sub": "crm"}))
 		time.Sleep(2 * time.Minute)
 		var refused int64
 		sums := d.sums()
@@ -364,9 +371,13 @@ func TestReportsOfWhatClientsChoose(t *testing.T) {
 				refused += n
 			}
 		}
-		if sums["dropped"] != 0 || refused != requests || sums["crm|GET /profiles/{id}|email:read|allowed"] != 1 {
-			t.Errorf("%d requests were refused and %d dropped, want %d and none; of another client: %d, want 1",
-				refused, sums["dropped"], requests, sums["crm|GET /profiles/{id}|email:read|allowed"])
+		if sums["dropped"] != 0 || refused != requests {
+			t.Errorf("%d requests were refused and %d dropped, want %d and none", refused, sums["dropped"], requests)
+		}
+		for _, kind := range []string{"crm|GET /profiles/{id}|email:read|allowed", "crm||section:nordic|held"} {
+			if sums[kind] != 1 {
+				t.Errorf("%s of another client was reported %d times, want once", kind, sums[kind])
+			}
 		}
 	})
 }

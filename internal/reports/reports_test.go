@@ -239,6 +239,22 @@ func TestEndpointsAreBounded(t *testing.T) {
 	})
 }
 
+// Of more kinds of requests than are read, those are left out of which there are least.
+func TestBusyEndpointsAreRead(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		_, err := w.DB.Exec(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= $1)
+			INSERT INTO report_days (client_id, day, audience, endpoint, scope, outcome, requests, sampled)
+			SELECT $2, $3, $4, 'GET /' || CAST(i AS TEXT), '', $5, 1, 0 FROM n`, maxLines, w.crm.ID, dayOf(noon), "https://another.example", Allowed)
+		w.must(err)
+		w.add(w.minute(noon, w.seen("PUT /last", "", Allowed, 2)))
+		all, _, err := w.Endpoints(t.Context(), w.crm.ID, noon.AddDate(0, 0, -7), noon.Add(time.Hour))
+		w.must(err)
+		if len(all) != maxLines || all[0].Endpoint != "PUT /last" {
+			t.Errorf("of %d endpoints the first is %q; want %d, the busiest first", len(all), all[0].Endpoint, maxLines)
+		}
+	})
+}
+
 // Scope values that a resource server makes up are no answer of any length.
 func TestLackedIsBounded(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

@@ -19,6 +19,9 @@ func TestTotals(t *testing.T) {
 				fmt.Sprintf("192.0.%d.1", i%5), noon.Add(-time.Duration(i) * time.Hour),
 			})
 		}
+		for _, id := range []string{"idle", "idler", "idler"} { // which were never refused
+			c.Record(Request{id, Granted, "https://api.example/0", "192.0.0.1", noon})
+		}
 		must(t, c.Flush(t.Context()))
 		purge(t, c, noon.Add(-50*time.Hour))
 		for _, step := range []Step{Hour, Day} {
@@ -49,6 +52,12 @@ func TestTotals(t *testing.T) {
 			must(t, err)
 			if len(got) != 2 || got[0].Of != "client 0" || got[0].Granted+got[0].Refused != 29 || got[1].Of != "client 1" {
 				t.Errorf("the two clients with most requests are %v", got)
+			}
+			q.Limit = 10
+			got, err = c.Totals(t.Context(), q, MostRefused)
+			must(t, err)
+			if len(got) != 9 || got[7] != (Total{"idler", 2, 0}) || got[8] != (Total{"idle", 1, 0}) {
+				t.Errorf("by refusals, those who were never refused are not last, the busiest first: %v", got)
 			}
 		}
 	})

@@ -1425,7 +1425,7 @@ type UsageTotal struct {
 	// ClientDeleted By client: it is no more.
 	ClientDeleted *bool `json:"client_deleted,omitempty"`
 
-	// ClientID By client. Empty for requests that named no client or one that nobody has.
+	// ClientID By client. Empty for requests that named no client or one that nobody has and for those refused before it was looked up.
 	ClientID *string `json:"client_id,omitempty"`
 
 	// ClientName By client: its name, or the one that it had when it was deleted.
