@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -84,6 +86,49 @@ func TestMetadata(t *testing.T) {
 	m := decoded(t, body)
 	if status != http.StatusOK || m["resource"] != w.url || !reflect.DeepEqual(m["authorization_servers"], []any{w.issuer.URL}) {
 		t.Errorf("metadata %d, %s", status, body)
+	}
+}
+
+// What tokens are used for is reported as the client that was named, with the secret from its file.
+func TestReports(t *testing.T) {
+	reported := make(chan string, 10)
+	server := httptest.NewUnstartedServer(nil)
+	defer server.Close()
+	issuerURL := "http://" + server.Listener.Addr().String()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("until it ends", func(t *testing.T) { // as it reports then at the latest
+		w := world{url: start(t, "--listen", "127.0.0.1:0", "--issuer", issuerURL, "--report-as", "api", "--secret-file", secret)}
+		var err error
+		if w.issuer, err = attacks.NewIssuer(issuerURL, w.url); err != nil {
+			t.Fatal(err)
+		}
+		keys := w.issuer.Handler()
+		server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch id, given, _ := r.BasicAuth(); {
+			case strings.HasSuffix(r.URL.Path, "/token") && id == "api" && given == "s3cret":
+				io.WriteString(w, `{"access_token":"own","expires_in":900}`)
+			case r.Method == "POST" && r.Header.Get("Authorization") == "Bearer own":
+				body, _ := io.ReadAll(r.Body)
+				reported <- string(body)
+			default:
+				keys.ServeHTTP(w, r)
+			}
+		})
+		server.Start()
+		if status, _, body := w.send(t, "GET", attributes("email", "baltic"), "", "", "section:nordic email:read"); status != http.StatusForbidden {
+			t.Fatalf("GET = %d, %s; want 403", status, body)
+		}
+	})
+	select {
+	case body := <-reported:
+		if !strings.Contains(body, `"scopes":["section:baltic"],"outcome":"insufficient_scope","requests":1`) {
+			t.Errorf("reported is %s", body)
+		}
+	default:
+		t.Error("nothing was reported")
 	}
 }
 
