@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/wardkey/wardkey/internal/database"
 	"github.com/wardkey/wardkey/internal/databasetest"
@@ -184,14 +185,32 @@ func TestStoreGoesAwayDuringStart(t *testing.T) {
 	}
 }
 
-// What a server cannot get by waiting ends its start: a journal that something else changed.
+// What a server cannot get by waiting ends its start: a journal that something else changed, or files
+// that cannot be opened, although the database is well.
 func TestStartThatWaitingDoesNotHelp(t *testing.T) {
-	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, journalName), []byte("nonsense\n"), 0o600))
-	var log bytes.Buffer
-	args := []string{"serve", "--listen", "127.0.0.1:0", "--data-dir", dir, "--database", databasetest.PostgresURL(t)}
-	if code := run(t.Context(), args, testEnvironment, io.Discard, &log); code != exitFailed || !strings.Contains(log.String(), "line 1 cannot be read") {
-		t.Errorf("it ended with %d:\n%s", code, &log)
+	for _, tt := range []struct {
+		name string
+		make func(dir string) error
+		want string // in the log
+	}{
+		{"nonsense in the journal", func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, journalName), []byte("nonsense\n"), 0o600)
+		}, "line 1 cannot be read"},
+		{"no file as the journal", func(dir string) error { return os.Mkdir(filepath.Join(dir, journalName), 0o700) }, "is a directory"},
+		{"no folder for the first credentials", func(string) error { return nil }, "absent"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			must(t, tt.make(dir))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // it would wait for ever
+			defer cancel()
+			var log bytes.Buffer
+			args := []string{"serve", "--listen", "127.0.0.1:0", "--data-dir", dir, "--database", databasetest.PostgresURL(t), "--bootstrap-file", filepath.Join(dir, "absent", "first.json")}
+			if code := run(ctx, args, testEnvironment, io.Discard, &log); code != exitFailed || !strings.Contains(log.String(), tt.want) {
+				t.Errorf("it ended with %d:\n%s\nwant %d and %q", code, &log, exitFailed, tt.want)
+			}
+		})
 	}
 }
 

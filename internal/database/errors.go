@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -59,13 +60,20 @@ func IsUnavailable(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // of several hosts, perhaps because none takes writes
 		return true
 	}
-	if _, ok := errors.AsType[net.Error](err); ok {
+	if e, ok := errors.AsType[net.Error](err); ok && !ofFile(e) {
 		return true
 	}
 	var state interface{ SQLState() string }
 	return errors.As(err, &state) && slices.ContainsFunc(passing, func(class string) bool {
 		return strings.HasPrefix(state.SQLState(), class)
 	})
+}
+
+// ofFile says whether an error is of a file: an error number that stands alone, which has the methods
+// of a [net.Error] too. One of a connection is part of a [net.OpError], which is found before it.
+func ofFile(err net.Error) bool {
+	_, alone := err.(syscall.Errno) //nolint:errorlint // what it wraps was looked through
+	return alone
 }
 
 // isSerialization says whether err means that another transaction got in the way, and trying

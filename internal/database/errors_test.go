@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -50,7 +52,8 @@ func TestErrorsAreToldApart(t *testing.T) {
 			t.Errorf("%d parents are left; want 1", got)
 		}
 	})
-	for _, err := range []error{nil, errors.New("UNIQUE constraint failed"), errors.New("23505"), errors.New("connection refused")} {
+	_, absent := os.Open(filepath.Join(t.TempDir(), "absent")) // its error number has the methods of a network's error
+	for _, err := range []error{nil, absent, errors.New("UNIQUE constraint failed"), errors.New("23505"), errors.New("connection refused")} {
 		if database.IsConflict(err) || database.IsForeignKey(err) || database.IsFull(err) || database.IsUnavailable(err) {
 			t.Errorf("%v is taken for a database's error", err)
 		}
