@@ -8,7 +8,7 @@ import (
 // Bounds of what one process counts. Beyond each, requests are counted in a row that tells less.
 const (
 	maxBlocks = 64      // of a client in an hour, and as many again where it was refused
-	maxSeen   = 1 << 17 // blocks of all clients in an hour
+	maxSeen   = 1 << 17 // blocks of all clients in an hour, at most half of them where they were refused
 	maxRows   = 50_000  // in one batch; beyond, whose requests they were is given up, but not how many
 )
 
@@ -62,12 +62,16 @@ func (t *tally) distinct(k key) bool {
 	if k.hour > t.hour || k.hour < t.hour-1 || t.seen == nil {
 		t.hour, t.seen, t.blocks = k.hour, map[uint64]struct{}{}, map[uint64]uint8{}
 	}
-	client := maphash.Comparable(t.seed, counted{k.clientID, k.outcome == Granted})
+	granted, most := k.outcome == Granted, maxSeen
+	if !granted {
+		most /= 2
+	}
+	client := maphash.Comparable(t.seed, counted{k.clientID, granted})
 	place := maphash.Comparable(t.seed, seenAt{client, k.block})
 	if _, ok := t.seen[place]; ok {
 		return true
 	}
-	if t.blocks[client] >= maxBlocks || len(t.seen) >= maxSeen {
+	if t.blocks[client] >= maxBlocks || len(t.seen) >= most {
 		return false
 	}
 	t.seen[place] = struct{}{}

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -57,6 +58,24 @@ func TestStrangersHideNoBlock(t *testing.T) {
 		if row.Granted > 0 && row.Block != "198.51.100.0/24" {
 			t.Errorf("a token was got from %q, want its own block", row.Block)
 		}
+	}
+}
+
+// That is so however many clients they are refused as.
+func TestStrangersOfManyClients(t *testing.T) {
+	tally := newTally()
+	block := func(i int) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i), 0, 0}), 24) }
+	for i := range maxSeen {
+		tally.distinct(key{clientID: fmt.Sprint(i / maxBlocks), block: block(i % maxBlocks), outcome: "wrong_secret", hour: 1})
+	}
+	if !tally.distinct(key{clientID: "crm", block: block(0), outcome: Granted, hour: 1}) {
+		t.Error("from where a token was got is not told, because strangers were refused as many clients")
+	}
+	for i := range maxSeen {
+		tally.distinct(key{clientID: fmt.Sprint(i / maxBlocks), block: block(i % maxBlocks), outcome: Granted, hour: 1})
+	}
+	if len(tally.seen) != maxSeen {
+		t.Errorf("%d blocks are remembered; want at most %d", len(tally.seen), maxSeen)
 	}
 }
 
