@@ -19,8 +19,9 @@ const countriesEvery = 10 * time.Second
 type countryFile struct {
 	path string
 
-	current atomic.Pointer[countries.Database]
-	tried   fileStamp // of the file as it was read last
+	current    atomic.Pointer[countries.Database]
+	tried      fileStamp // of the file as it was read last
+	unreadable bool      // that it cannot be opened, which was said
 }
 
 // openCountries reads the database of the flag, nil if there is none.
@@ -56,7 +57,11 @@ func (f *countryFile) run(ctx context.Context, log *slog.Logger) error {
 // refresh reads the file if it has changed. One that cannot be used, as when it is not all written
 // yet, leaves the countries as they were.
 func (f *countryFile) refresh(ctx context.Context, log *slog.Logger) {
-	if stamp, err := f.stamp(); err != nil || stamp == f.tried {
+	stamp, err := stampOf(f.path)
+	if err != nil && !f.unreadable {
+		log.ErrorContext(ctx, "the --geoip-file cannot be read again, going on with the one before", "err", err)
+	}
+	if f.unreadable = err != nil; f.unreadable || stamp == f.tried {
 		return
 	}
 	if err := f.read(); err != nil {
@@ -69,7 +74,7 @@ func (f *countryFile) refresh(ctx context.Context, log *slog.Logger) {
 // read reads the whole file, some 10 MB, into memory: one that is mapped and then written over would
 // end the program.
 func (f *countryFile) read() error {
-	f.tried, _ = f.stamp() // before the file, so that what changes meanwhile is read again
+	f.tried, _ = stampOf(f.path) // before the file, so that what changes meanwhile is read again
 	text, err := os.ReadFile(f.path)
 	if err != nil {
 		return fmt.Errorf("read the countries: %w", err)
@@ -80,12 +85,4 @@ func (f *countryFile) read() error {
 	}
 	f.current.Store(database)
 	return nil
-}
-
-func (f *countryFile) stamp() (fileStamp, error) {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return fileStamp{}, fmt.Errorf("look at the countries: %w", err)
-	}
-	return fileStamp{info.ModTime(), info.Size()}, nil
 }

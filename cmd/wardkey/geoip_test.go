@@ -57,7 +57,7 @@ func TestCountryFile(t *testing.T) {
 		{"as it was", sweden, "SE", "Sweden", ""},
 		{"another", germany, "DE", "Federal Republic of Germany", "read again"},
 		{"a part of one", sweden[:len(sweden)/2], "DE", "Federal Republic of Germany", "going on with the one before"},
-		{"gone", nil, "DE", "Federal Republic of Germany", ""},
+		{"gone", nil, "DE", "Federal Republic of Germany", "cannot be read again"},
 		{"back", sweden, "SE", "Sweden", "read again"},
 	} {
 		log.Reset()
@@ -76,6 +76,35 @@ func TestCountryFile(t *testing.T) {
 		if code != tt.code || name != tt.is || !strings.Contains(log.String(), tt.message) || (lines == 1) != (tt.message != "") || lines > 1 {
 			t.Errorf("%s: the network is in %q, %q; want %q, %q, and %q once in the log:\n%s", tt.name, code, name, tt.code, tt.is, tt.message, &log)
 		}
+	}
+}
+
+// A file that the server may not open yet is said once, and read as soon as it may, although leave to do
+// so changes neither its time nor its size.
+func TestFileThatMayNotBeRead(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may read all")
+	}
+	path, network := filepath.Join(t.TempDir(), "countries.mmdb"), netip.MustParsePrefix("192.0.2.0/24")
+	must(t, os.WriteFile(path, countriesOf(t, network.String(), in("SE", "Sweden")), 0o600))
+	f, err := openCountries(path)
+	must(t, err)
+	must(t, os.WriteFile(path, countriesOf(t, network.String(), in("DE", "Germany")), 0o600))
+	var text strings.Builder
+	log := slog.New(slog.NewTextHandler(&text, nil))
+	for _, tt := range []struct {
+		mode os.FileMode
+		code string
+	}{{0, "SE"}, {0o600, "DE"}} {
+		must(t, os.Chmod(path, tt.mode))
+		f.refresh(t.Context(), log)
+		f.refresh(t.Context(), log)
+		if code, _ := f.country(network); code != tt.code {
+			t.Errorf("with mode %o the network is in %q; want %q", tt.mode, code, tt.code)
+		}
+	}
+	if strings.Count(text.String(), "cannot be read again") != 1 {
+		t.Errorf("the log says, want once that it cannot be read:\n%s", &text)
 	}
 }
 

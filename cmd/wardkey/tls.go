@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -27,14 +26,30 @@ type certificateFile struct {
 	certPath, keyPath string
 	log               *slog.Logger
 
-	current atomic.Pointer[tls.Certificate]
-	tried   [2]fileStamp // of the files as they were read last
+	current    atomic.Pointer[tls.Certificate]
+	tried      [2]fileStamp // of the files as they were read last
+	unreadable bool         // that they cannot be opened, which was said
 }
 
 // A fileStamp tells one state of a file from the next.
 type fileStamp struct {
 	modified time.Time
 	size     int64
+}
+
+// stampOf is the state of a file that can be opened. Leave to open it comes without another time or
+// size, so that a file which cannot be is in no state yet.
+func stampOf(path string) (fileStamp, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return fileStamp{}, err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	info, err := f.Stat()
+	if err != nil {
+		return fileStamp{}, err
+	}
+	return fileStamp{info.ModTime(), info.Size()}, nil
 }
 
 // openCertificate reads the certificate of the flags, nil if there is none.
@@ -71,9 +86,7 @@ func (f *certificateFile) run(ctx context.Context) error {
 		case <-hangup:
 			f.reload(ctx)
 		case <-ticker.C:
-			if stamps, err := f.stamps(); err == nil && stamps != f.tried {
-				f.reload(ctx)
-			}
+			f.refresh(ctx)
 		}
 	}
 }
@@ -89,8 +102,19 @@ func hangups(ctx context.Context, log *slog.Logger) error {
 		case <-ctx.Done():
 			return nil
 		case <-hangup:
-			log.InfoContext(ctx, "SIGHUP: there is nothing to read again; a server reads only the files of --tls-cert and --tls-key while it runs")
+			log.InfoContext(ctx, "SIGHUP: there is nothing to read again; it is for the files of --tls-cert and --tls-key")
 		}
+	}
+}
+
+// refresh reads the files if they have changed.
+func (f *certificateFile) refresh(ctx context.Context) {
+	stamps, err := f.stamps()
+	if err != nil && !f.unreadable {
+		f.log.ErrorContext(ctx, "the certificate cannot be read again, going on with the one before", "err", err, "ends", f.current.Load().Leaf.NotAfter)
+	}
+	if f.unreadable = err != nil; !f.unreadable && stamps != f.tried {
+		f.reload(ctx)
 	}
 }
 
@@ -116,12 +140,9 @@ func (f *certificateFile) read() error {
 
 func (f *certificateFile) stamps() (stamps [2]fileStamp, err error) {
 	for i, path := range []string{f.certPath, f.keyPath} {
-		info, statErr := os.Stat(path)
-		if statErr != nil {
-			err = errors.Join(err, fmt.Errorf("look at the certificate: %w", statErr))
-			continue
-		}
-		stamps[i] = fileStamp{info.ModTime(), info.Size()}
+		var failed error
+		stamps[i], failed = stampOf(path)
+		err = errors.Join(err, failed)
 	}
 	return stamps, err
 }

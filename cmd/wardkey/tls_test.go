@@ -65,9 +65,23 @@ func TestCertificateFiles(t *testing.T) {
 			t.Errorf("%s: %v, and the files would be read again without a change", tt.name, err)
 		}
 	}
-	must(t, os.Remove(key))
-	if _, err := f.stamps(); err == nil {
-		t.Error("a key that is gone is not noticed")
+	for _, tt := range []struct {
+		name    string
+		change  func()
+		message string // in the log, once
+	}{
+		{"nothing changed", func() {}, ""},
+		{"the key is gone", func() { must(t, os.Remove(key)) }, "cannot be read again"},
+		{"the new pair", func() { copyFiles(t, newCert, cert, newKey, key) }, "was read again"},
+		{"the certificate is gone", func() { must(t, os.Remove(cert)) }, "cannot be read again"},
+	} {
+		log.Reset()
+		tt.change()
+		f.refresh(t.Context())
+		f.refresh(t.Context())
+		if lines := strings.Count(log.String(), "\n"); !strings.Contains(log.String(), tt.message) || lines > 1 || (lines == 1) != (tt.message != "") {
+			t.Errorf("%s: the log says, want %q once:\n%s", tt.name, tt.message, &log)
+		}
 	}
 }
 
@@ -88,7 +102,7 @@ func TestHangup(t *testing.T) {
 		trusted.AppendCertsFromPEM(text)
 	}
 	end := func() time.Time {
-		dialer := &net.Dialer{Timeout: 5 * time.Second}
+		dialer := &net.Dialer{Timeout: 30 * time.Second}
 		conn, err := tls.DialWithDialer(dialer, "tcp", address, &tls.Config{RootCAs: trusted, ServerName: "localhost"})
 		must(t, err)
 		defer conn.Close()
@@ -99,7 +113,7 @@ func TestHangup(t *testing.T) {
 	}
 	copyFiles(t, newCert, cert, newKey, key)
 	must(t, process.Signal(syscall.SIGHUP))
-	for deadline := time.Now().Add(5 * time.Second); end().Before(now.Add(90 * time.Minute)); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); end().Before(now.Add(90 * time.Minute)); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the new certificate is not shown")
 		}
