@@ -105,7 +105,7 @@ func badNetwork(t *testing.T, servers int) {
 }
 
 // The holder of the lease is cut off from the database, and the other server is not. The other goes
-// on with the work within 15 s. The holder stops, and does not begin again when it reaches the
+// on with the work soon. The holder stops, and does not begin again when it reaches the
 // database.
 func TestHolderCutOff(t *testing.T) {
 	t.Parallel()
@@ -125,14 +125,14 @@ func holderCutOff(t *testing.T, tr trouble) {
 	args := []string{"--issuer", "http://localhost:1", "--log-level", "info", "--data-dir"}
 	var log leaseLog // of the first
 	startLogged(t, &log, append(args, t.TempDir(), "--database", near.URL())...)
-	before, _ := waitForHolder(t, db, 1, 20*time.Second)
+	before, _ := waitForHolder(t, db, 1, time.Minute)
 	startLogged(t, faults{t}, append(args, t.TempDir(), "--database", url)...)
 
 	tr.begin(near, nil)
-	after, took := waitForHolder(t, db, 2, 30*time.Second)
+	after, took := waitForHolder(t, db, 2, time.Minute)
 	t.Logf("%s: taken over after %s", tr.name, took)
-	if took > 15*time.Second || after == before {
-		t.Errorf("%s took over from %s after %s; want another, within 15 s", after, before, took)
+	if want := patienceFor("WARDKEY_TEST_NETWORK_SECONDS", 15*time.Second); took > want || after == before {
+		t.Errorf("%s took over from %s after %s; want another, within %s", after, before, took, want)
 	}
 	_, err := db.Exec(t.Context(), `DELETE FROM job_runs`) // all is due again
 	must(t, err)
@@ -156,7 +156,7 @@ func holderCutOff(t *testing.T, tr trouble) {
 func waitFor(t *testing.T, what string, there func() bool) {
 	t.Helper()
 	for began := time.Now(); !there(); time.Sleep(50 * time.Millisecond) {
-		if time.Since(began) > 30*time.Second {
+		if time.Since(began) > time.Minute {
 			t.Fatalf("there is no %s", what)
 		}
 	}
