@@ -327,7 +327,7 @@ func TestHangingReceiver(t *testing.T) {
 				return "answered 200", nil
 			}
 			<-ctx.Done()
-			return "", inWords(ctx.Err(), d.within())
+			return "", inWords(ctx, ctx.Err(), d.within())
 		}
 		ctx, stop := context.WithTimeout(w.t.Context(), 40*time.Second)
 		defer stop()

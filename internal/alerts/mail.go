@@ -78,7 +78,7 @@ func (d *Dispatcher) mail(ctx context.Context, claimed Delivery) (outcome string
 		return "", err
 	}
 	if err := d.Mailer.hand(ctx, to, text, func() error { return d.mine(ctx, claimed) }); err != nil {
-		return "", inWords(err, claimed.within())
+		return "", inWords(ctx, err, claimed.within())
 	}
 	return "taken by " + d.Mailer.host, nil
 }

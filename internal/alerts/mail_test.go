@@ -239,7 +239,7 @@ func TestSlowMailServer(t *testing.T) {
 	}{
 		{"looks into it", 40 * time.Second, time.Hour, Delivered, "taken by 127.0.0.1", 40 * time.Second},
 		{"says nothing", time.Hour, time.Hour, Waiting, "did not answer within 1m0s", time.Minute},
-		{"says nothing before the end", time.Hour, 5 * time.Second, Waiting, "did not answer", 15 * time.Second},
+		{"says nothing before the end", time.Hour, 5 * time.Second, Waiting, "did not answer before this server ended", 15 * time.Second},
 		{"is quick enough before the end", 12 * time.Second, 5 * time.Second, Delivered, "taken by 127.0.0.1", 12 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -48,7 +48,7 @@ func (d *Dispatcher) post(ctx context.Context, claimed Delivery) (outcome string
 	}
 	answer, err := d.client(request.URL.Scheme == "http").Do(request)
 	if err != nil {
-		return "", inWords(err, claimed.within())
+		return "", inWords(ctx, err, claimed.within())
 	}
 	defer answer.Body.Close()                                     //nolint:errcheck // nothing of it is needed
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4096)) // some receivers take offence otherwise
@@ -125,12 +125,15 @@ const maxOutcome = 300
 
 // inWords is what went wrong on the way to a receiver, without the address that it was on the way
 // to. That nothing was sent stays what it is.
-func inWords(err error, within time.Duration) error {
+func inWords(ctx context.Context, err error, within time.Duration) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
 	if errors.Is(err, errNotMine) {
 		return err
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return errors.New("did not answer before this server ended")
 	}
 	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
 		return fmt.Errorf("did not answer within %s", within)
