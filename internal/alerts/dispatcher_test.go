@@ -162,6 +162,48 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// An attempt is left to the server that claimed it for as long as it may take. Then another may have
+// it, and it is not the first one's any more, also if nothing came of it yet.
+func TestClaims(t *testing.T) {
+	in(t, func(w *world) {
+		hook, _ := w.hook("https://example.com/hook")
+		w.raise(NearLimit, "x", nil)
+		first, second := w.dispatcher(), w.dispatcher()
+		early, err := first.claim(w.t.Context(), hook.ID)
+		must(w.t, err)
+		time.Sleep(mailWithin + sendWithin)
+		if late, err := second.claim(w.t.Context(), hook.ID); err != nil || late != nil {
+			w.t.Errorf("claim = %+v, %v while the first may still send it; want nothing", late, err)
+		}
+		must(w.t, first.mine(w.t.Context(), *early))
+		time.Sleep(claimedFor)
+		late, err := second.claim(w.t.Context(), hook.ID)
+		must(w.t, err)
+		must(w.t, second.mine(w.t.Context(), *late))
+		if err := first.mine(w.t.Context(), *early); !errors.Is(err, errNotMine) {
+			w.t.Errorf("mine = %v of who claimed it before; want errNotMine", err)
+		}
+	})
+}
+
+// A server that ended during the last attempt has made it: there is no other.
+func TestEndedDuringLastAttempt(t *testing.T) {
+	in(t, func(w *world) {
+		hook, _ := w.hook("https://example.com/hook")
+		w.raise(NearLimit, "x", nil)
+		w.exec(`UPDATE alert_deliveries SET attempts = $1`, len(backoff)+1)
+		d := w.dispatcher()
+		d.attempt = func(context.Context, Delivery) (string, error) {
+			w.t.Error("it is tried once more")
+			return "", nil
+		}
+		w.flush(d)
+		if got := w.deliveries(); len(got) != 1 || got[0] != hook.ID+" failed 12" {
+			w.t.Errorf("the log says %q; want that it was given up", got)
+		}
+	})
+}
+
 // An answer that took long is not believed: by now another server may have the lease.
 func TestSlowAnswer(t *testing.T) {
 	in(t, func(w *world) {
