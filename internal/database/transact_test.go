@@ -139,6 +139,45 @@ func TestTransactTakesTurns(t *testing.T) {
 	}
 }
 
+// Of the transactions of a server that were unlucky three times one is tried at a time. Whoever waits for
+// that can leave.
+func TestUnluckyTransactionsWait(t *testing.T) {
+	db := postgres(t)
+	conflict := func(ctx context.Context) error {
+		_, err := db.Exec(ctx, `DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$`)
+		return err
+	}
+	begun, over := make(chan struct{}), make(chan struct{})
+	var first sync.WaitGroup
+	first.Go(func() {
+		ran := 0
+		_ = db.Transact(t.Context(), func(ctx context.Context) error { // which may have been open for too long
+			if ran++; ran <= 3 {
+				return conflict(ctx)
+			}
+			if ran == 4 {
+				close(begun)
+				<-over
+			}
+			return nil
+		})
+	})
+	<-begun
+	ctx, leave := context.WithCancel(t.Context())
+	ran := 0
+	err := db.Transact(ctx, func(ctx context.Context) error {
+		if ran++; ran == 3 {
+			time.AfterFunc(200*time.Millisecond, leave) // longer than the pauses between tries
+		}
+		return conflict(ctx)
+	})
+	if ran != 3 || !errors.Is(err, context.Canceled) {
+		t.Errorf("while another has its turn, one is tried %d times, %v; want 3 times until it leaves", ran, err)
+	}
+	close(over)
+	first.Wait()
+}
+
 // PostgreSQL's own word that a transaction got in the way is enough to try again, a few times.
 func TestTransactTriesAgain(t *testing.T) {
 	db := postgres(t)
@@ -167,6 +206,9 @@ func TestTransactTriesAgain(t *testing.T) {
 		}
 		if database.IsFull(err) != (tt.code == "53100") || database.IsConflict(err) != (tt.code == "23505") {
 			t.Errorf("%s: IsFull %t, IsConflict %t", tt.code, database.IsFull(err), database.IsConflict(err))
+		}
+		if database.IsUnavailable(err) != (err != nil && tt.code != "23505") {
+			t.Errorf("%s: IsUnavailable %t", tt.code, database.IsUnavailable(err))
 		}
 	}
 }
