@@ -1,8 +1,8 @@
 // Package countries says in which country an address is, by a database of the operator's in the
 // format of MaxMind (.mmdb), such as GeoLite2-Country or DB-IP's IP to Country Lite.
 //
-// Begin with [Read]. What a database does not know, or knows of only a part of a network, is of no
-// country.
+// Begin with [Read]. What a database does not know, and a network that is in several countries, is of
+// no country. A network of which it knows only a part is where that is.
 package countries
 
 import (
