@@ -4,8 +4,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,9 +15,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wardkey/wardkey/internal/databasetest"
@@ -108,6 +112,54 @@ func TestToldTwiceToStopWithoutStore(t *testing.T) {
 	if l.ProcessState.ExitCode() != exitFailed || byItself || !strings.Contains(l.log.String(), "before everything was written") {
 		t.Errorf("it ended with %s:\n%s", l.ProcessState, &l.log)
 	}
+}
+
+// A server that is to end at once does not finish what it still answers.
+func TestShutdownAtOnce(t *testing.T) {
+	listener, err := newListener(t.Context(), "127.0.0.1:0")
+	must(t, err)
+	log, begun := slog.New(slog.DiscardHandler), make(chan struct{})
+	s := newServer(listener, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-r.Context().Done() // until it is cut
+	}), log)
+	var both sync.WaitGroup
+	both.Go(func() { _ = s.serve() })
+	both.Go(func() {
+		if answer, err := http.Get("http://" + listener.Addr().String()); err == nil {
+			t.Errorf("it is answered %s", answer.Status)
+			_ = answer.Body.Close()
+		}
+	})
+	<-begun
+	atOnce, end := context.WithCancel(t.Context())
+	end()
+	began := time.Now()
+	if err := (&parts{log: log}).shutdown(atOnce, []*server{s}); err != nil || time.Since(began) >= drainTimeout {
+		t.Errorf("shutdown = %v after %s", err, time.Since(began))
+	}
+	both.Wait()
+}
+
+// A server that was never ready serves on for nobody; one that was does until it is told again.
+func TestLinger(t *testing.T) {
+	db := databasetest.SQLite(t)
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			open       bool
+			told, want time.Duration
+		}{{false, time.Hour, 0}, {true, time.Hour, time.Minute}, {true, time.Second, time.Second}} {
+			p := &parts{config: &config{shutdownDelay: time.Minute}, db: db, log: slog.New(slog.DiscardHandler)}
+			p.open.Store(tt.open)
+			atOnce, end := context.WithTimeout(t.Context(), tt.told)
+			began := time.Now()
+			p.linger(atOnce)
+			if took := time.Since(began); took != tt.want || !p.drain.begun.Load() {
+				t.Errorf("open %t, and told again after %s: it serves on for %s; want %s", tt.open, tt.told, took, tt.want)
+			}
+			end()
+		}
+	})
 }
 
 // A server that has no files to read again does not mind SIGHUP, and says so.
