@@ -72,7 +72,7 @@ func IsUnavailable(err error) bool {
 // ofFile says whether an error is of a file: an error number that stands alone, which has the methods
 // of a [net.Error] too. One of a connection is part of a [net.OpError], which is found before it.
 func ofFile(err net.Error) bool {
-	_, alone := err.(syscall.Errno) //nolint:errorlint // what it wraps was looked through
+	_, alone := err.(syscall.Errno)
 	return alone
 }
 
