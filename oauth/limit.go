@@ -74,29 +74,41 @@ func tell(header http.Header, a *attempt) {
 	if len(v.Standings) == 0 {
 		return
 	}
-	policies, standings := make([]byte, 0, 128), make([]byte, 0, 128)
-	for _, s := range v.Standings {
-		policies = appendItem(policies, s.Name, ";q=", s.Limit, ";w=", s.Window)
-		standings = appendItem(standings, s.Name, ";r=", s.Left, ";t=", s.Reset)
-	}
 	first := v.Over()
 	if first == nil {
 		first = &v.Standings[0]
 	}
-	// Set would bring the names to this form, each time.
-	header["Ratelimit-Policy"] = []string{string(policies)}
-	header["Ratelimit"] = []string{string(standings)}
-	header["X-Ratelimit-Limit"] = []string{strconv.FormatInt(first.Limit, 10)}
-	header["X-Ratelimit-Remaining"] = []string{strconv.FormatInt(first.Left, 10)}
-	header["X-Ratelimit-Reset"] = []string{strconv.FormatInt(time.Now().Unix()+first.Reset, 10)}
+	// All values are in one text and one array, since this is done for each token.
+	text := make([]byte, 0, 384)
+	var ends [len(limitFields)]int
+	text = appendList(text, v.Standings, ";q=", ";w=", func(s *limits.Standing) (int64, int64) { return s.Limit, s.Window })
+	ends[0] = len(text)
+	text = appendList(text, v.Standings, ";r=", ";t=", func(s *limits.Standing) (int64, int64) { return s.Left, s.Reset })
+	ends[1] = len(text)
+	for i, n := range []int64{first.Limit, first.Left, time.Now().Unix() + first.Reset} {
+		text = strconv.AppendInt(text, n, 10)
+		ends[2+i] = len(text)
+	}
+	all, values, begin := string(text), make([]string, len(limitFields)), 0
+	for i, name := range limitFields {
+		values[i], begin = all[begin:ends[i]], ends[i]
+		header[name] = values[i : i+1 : i+1]
+	}
 }
 
-// appendItem appends a String with two parameters to a List (RFC 9651 §3.1).
-func appendItem(list []byte, name, first string, a int64, second string, b int64) []byte {
-	if len(list) > 0 {
-		list = append(list, ", "...)
+// limitFields are the fields of tell, in the form that Set would bring them to, each time.
+var limitFields = [...]string{"Ratelimit-Policy", "Ratelimit", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}
+
+// appendList appends a List of Strings with two parameters each (RFC 9651 §3.1).
+func appendList(list []byte, standings []limits.Standing, first, second string, values func(*limits.Standing) (a, b int64)) []byte {
+	for i := range standings {
+		if i > 0 {
+			list = append(list, ", "...)
+		}
+		a, b := values(&standings[i])
+		list = append(append(append(list, '"'), standings[i].Name...), '"') // names are ours, and plain
+		list = strconv.AppendInt(append(list, first...), a, 10)
+		list = strconv.AppendInt(append(list, second...), b, 10)
 	}
-	list = append(append(append(list, '"'), name...), '"') // names are ours, and plain
-	list = strconv.AppendInt(append(list, first...), a, 10)
-	return strconv.AppendInt(append(list, second...), b, 10)
+	return list
 }

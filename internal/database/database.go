@@ -156,6 +156,12 @@ func (db *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row 
 	return db.querier(ctx, db.read).QueryRowContext(ctx, query, args...)
 }
 
+// WriteRow runs a statement that changes at most one row and returns it, in the transaction of ctx if
+// there is one.
+func (db *DB) WriteRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return db.querier(ctx, db.write).QueryRowContext(ctx, query, args...)
+}
+
 // QueryPrepared is Query outside of any transaction, for the few statements that run so often
 // that parsing them each time would show. It keeps each statement for the life of the DB.
 func (db *DB) QueryPrepared(ctx context.Context, query string, args ...any) (*sql.Rows, error) {

@@ -43,17 +43,16 @@ func (l *Limiter) buyMost(ctx context.Context, s *share) error {
 	for range 3 {
 		now = l.clock.micros(l)
 		p := portion{now / minute, now / day, n, limits.PerMinute}
-		bought, err := l.reserve(ctx, s.id, limits, p, now)
-		if err != nil {
-			return err
-		}
-		r, err := l.row(ctx, s.id)
+		r, bought, err := l.reserve(ctx, s.id, limits, p, now)
 		if err != nil {
 			return err
 		}
 		if bought {
 			s.add(limits, p, r, now)
 			return nil
+		}
+		if r, err = l.row(ctx, s.id); err != nil {
+			return err
 		}
 		if n = s.close(limits, r, n, l.clock.micros(l)); n == 0 {
 			return nil
@@ -110,8 +109,8 @@ const (
 	bucketFullAt = `CASE WHEN limit_counts.full_at BETWEEN $5 AND $11 THEN limit_counts.full_at ELSE $5 END + $6`
 )
 
-// reserve counts requests in the store, all or none.
-func (l *Limiter) reserve(ctx context.Context, id string, limits clients.Limits, p portion, now int64) (bool, error) {
+// reserve counts requests in the store, all or none, and returns the row if it did.
+func (l *Limiter) reserve(ctx context.Context, id string, limits clients.Limits, p portion, now int64) (r row, bought bool, err error) {
 	perMinute, perDay, fullAt := unlimited, unlimited, unlimited
 	if limits.PerMinute > 0 {
 		perMinute, fullAt = limits.PerMinute, fullest(limits, now)
@@ -121,41 +120,54 @@ func (l *Limiter) reserve(ctx context.Context, id string, limits clients.Limits,
 	}
 	bucket := span(p.requests, limits.PerMinute)
 	if p.requests > perMinute || p.requests > perDay || now+bucket > fullAt {
-		return false, nil // more than there ever is; a new row would not be asked
+		return row{}, false, nil // more than there ever is; a new row would not be asked
 	}
-	n, err := l.DB.Exec(ctx, `INSERT INTO limit_counts (client_id, minute, minute_taken, day, day_taken, full_at)
+	began := l.time()
+	r, bought, err = l.scan(began, l.DB.WriteRow(ctx, `INSERT INTO limit_counts (client_id, minute, minute_taken, day, day_taken, full_at)
 		VALUES ($1, $2, $3, $4, $3, $7)
 		ON CONFLICT (client_id) DO UPDATE SET
 			minute = CASE WHEN limit_counts.minute = $2 + 1 THEN limit_counts.minute ELSE $2 END, minute_taken = `+minuteTaken+`,
 			day = CASE WHEN limit_counts.day = $4 + 1 THEN limit_counts.day ELSE $4 END, day_taken = `+dayTaken+`,
 			full_at = `+bucketFullAt+`
-		WHERE `+minuteTaken+` <= $8 AND `+dayTaken+` <= $9 AND `+bucketFullAt+` <= $10`,
-		id, p.minute, p.requests, p.day, now, bucket, now+bucket, perMinute, perDay, fullAt, fullAt+askew)
+		WHERE `+minuteTaken+` <= $8 AND `+dayTaken+` <= $9 AND `+bucketFullAt+` <= $10
+		RETURNING `+columns,
+		id, p.minute, p.requests, p.day, now, bucket, now+bucket, perMinute, perDay, fullAt, fullAt+askew))
 	if err != nil {
-		return false, fmt.Errorf("reserve requests of %s: %w", id, err)
+		return row{}, false, fmt.Errorf("reserve requests of %s: %w", id, err)
 	}
-	return n == 1, nil
+	return r, bought, nil
 }
 
 // unlimited is more than anything that is counted.
 const unlimited = int64(1) << 60
 
-// row reads what the store has of a client, and what time it is there.
-func (l *Limiter) row(ctx context.Context, id string) (r row, err error) {
+// columns are those of a row, and what time it is in the store.
+const columns = `minute, minute_taken, day, day_taken, full_at, CURRENT_TIMESTAMP`
+
+// row reads what the store has of a client; of one that never asked it has nothing.
+func (l *Limiter) row(ctx context.Context, id string) (row, error) {
 	began := l.time()
-	var now any // SQLite's is a text, which nobody needs
-	err = l.DB.QueryRow(ctx, `SELECT minute, minute_taken, day, day_taken, full_at, CURRENT_TIMESTAMP FROM limit_counts WHERE client_id = $1`, id).
-		Scan(&r.minute, &r.minuteTaken, &r.day, &r.dayTaken, &r.fullAt, &now)
-	if errors.Is(err, sql.ErrNoRows) {
-		return row{}, nil
-	}
+	r, _, err := l.scan(began, l.DB.QueryRow(ctx, `SELECT `+columns+` FROM limit_counts WHERE client_id = $1`, id))
 	if err != nil {
 		return row{}, fmt.Errorf("read what %s took: %w", id, err)
+	}
+	return r, nil
+}
+
+// scan reads a row that was asked for when it began, if there is one.
+func (l *Limiter) scan(began time.Time, from *sql.Row) (r row, ok bool, err error) {
+	var now any // SQLite's is a text, which nobody needs
+	err = from.Scan(&r.minute, &r.minuteTaken, &r.day, &r.dayTaken, &r.fullAt, &now)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row{}, false, nil
+	}
+	if err != nil {
+		return row{}, false, err
 	}
 	if now, ok := now.(time.Time); ok {
 		l.clock.check(l, now, began)
 	}
-	return r, nil
+	return r, true, nil
 }
 
 // putBack counts requests out again that were not used.

@@ -106,20 +106,20 @@ func (s *share) putBack(from portion) {
 	s.back = append(s.back, from)
 }
 
-// want is how many requests to buy: twice as many as last time if those lasted for less than a
-// second, but few enough that what lies unused here when the limit is reached elsewhere does not
-// count. Those that wait now do not lie unused.
+// want is how many requests to buy: what would last for a second, as the last ones lasted, but few
+// enough that what lies unused here when the limit is reached elsewhere does not count. Those that
+// wait now do not lie unused.
 func (s *share) want(now int64) int64 {
-	if now-s.boughtAt < second {
-		s.size *= 2
-	} else {
-		s.size /= 2
-	}
+	lasted := max(now-s.boughtAt, second/steepest)
+	s.size = max(s.size*second/lasted, s.size/2)
 	least := s.waiting
 	s.waiting = 0
 	s.size = max(1, least, min(s.size, s.room(now)/20))
 	return s.size
 }
+
+// steepest is how many times as much as the last is bought at most.
+const steepest = 16
 
 // room is how many requests fit, as far as is known here.
 func (s *share) room(now int64) int64 {
