@@ -71,31 +71,7 @@ func TestTransactAllOrNothing(t *testing.T) {
 // those that get in each other's way are tried again.
 func TestTransactIsSerializable(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		exec(t, db, `CREATE TABLE counter (n BIGINT NOT NULL)`)
-		exec(t, db, `INSERT INTO counter (n) VALUES (0)`)
-		const workers, each = 12, 10
-		var wg sync.WaitGroup
-		for range workers {
-			wg.Go(func() {
-				for range each {
-					err := db.Transact(t.Context(), func(ctx context.Context) error {
-						var n int
-						if err := db.QueryRow(ctx, `SELECT n FROM counter`).Scan(&n); err != nil {
-							return err
-						}
-						_, err := db.Exec(ctx, `UPDATE counter SET n = $1`, n+1)
-						return err
-					})
-					if err != nil {
-						t.Errorf("Transact: %v", err)
-					}
-				}
-			})
-		}
-		wg.Wait()
-		if got := number(t, db, `SELECT n FROM counter`); got != workers*each {
-			t.Errorf("%d additions make %d", workers*each, got)
-		}
+		countAtOnce(t, 10, `UPDATE counter SET n = $1`, db)
 	})
 }
 
@@ -110,23 +86,30 @@ func TestTransactTakesTurns(t *testing.T) {
 		must(t, err)
 		defer servers[i].Close()
 	}
+	countAtOnce(t, 8, `UPDATE counter SET n = $1 FROM (SELECT pg_sleep(0.01)) AS long`, servers[:]...)
+}
+
+// countAtOnce has twelve workers of each server add one to a row, each so many times, by a read and the
+// update.
+func countAtOnce(t *testing.T, each int, update string, servers ...*database.DB) {
+	t.Helper()
 	exec(t, servers[0], `CREATE TABLE counter (n BIGINT NOT NULL)`)
 	exec(t, servers[0], `INSERT INTO counter (n) VALUES (0)`)
-	const workers, each = 12, 8
+	const workers = 12
 	var wg sync.WaitGroup
 	for _, db := range servers {
+		addOne := func(ctx context.Context) error {
+			var n int
+			if err := db.QueryRow(ctx, `SELECT n FROM counter`).Scan(&n); err != nil {
+				return err
+			}
+			_, err := db.Exec(ctx, update, n+1)
+			return err
+		}
 		for range workers {
 			wg.Go(func() {
 				for range each {
-					err := db.Transact(t.Context(), func(ctx context.Context) error {
-						var n int
-						if err := db.QueryRow(ctx, `SELECT n FROM counter`).Scan(&n); err != nil {
-							return err
-						}
-						_, err := db.Exec(ctx, `UPDATE counter SET n = $1 FROM (SELECT pg_sleep(0.01)) AS long`, n+1)
-						return err
-					})
-					if err != nil {
+					if err := db.Transact(t.Context(), addOne); err != nil {
 						t.Errorf("Transact: %v", err)
 					}
 				}
@@ -134,8 +117,8 @@ func TestTransactTakesTurns(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if got := number(t, servers[0], `SELECT n FROM counter`); got != 2*workers*each {
-		t.Errorf("%d additions make %d", 2*workers*each, got)
+	if got, want := number(t, servers[0], `SELECT n FROM counter`), int64(len(servers)*workers*each); got != want {
+		t.Errorf("%d additions make %d", want, got)
 	}
 }
 

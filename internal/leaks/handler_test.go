@@ -459,18 +459,25 @@ func TestReportsAtOnce(t *testing.T) {
 	})
 }
 
-// Who hangs up does not keep the keys of GitHub from being fetched for the others.
-func TestHangingUpStopsNoFetch(t *testing.T) {
-	hub := newGitHub(t, "hub")
-	asked, answer := make(chan bool), make(chan bool)
+// slowKeys are the keys of a GitHub that says when it is asked, and answers when it is told to.
+func slowKeys(t *testing.T, hub github) (keys *GitHubKeys, asked, answer chan bool) {
+	t.Helper()
+	asked, answer = make(chan bool), make(chan bool)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked <- true
 		<-answer
 		_, _ = w.Write(document(t, hub))
 	}))
-	defer server.Close()
-	keys := GitHubKeysAt(server.URL)
+	t.Cleanup(server.Close)
+	keys = GitHubKeysAt(server.URL)
 	keys.client = server.Client()
+	return keys, asked, answer
+}
+
+// Who hangs up does not keep the keys of GitHub from being fetched for the others.
+func TestHangingUpStopsNoFetch(t *testing.T) {
+	hub := newGitHub(t, "hub")
+	keys, asked, answer := slowKeys(t, hub)
 	ctx, hangUp := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- keys.verify(ctx, []byte("[]"), "hub", hub.sign(t, "[]"), time.Now()) }()
@@ -516,15 +523,7 @@ func TestLargeReportsAreFew(t *testing.T) {
 // While GitHub is asked for a key that nobody knows, reports with a known one are not held up.
 func TestAskingHoldsUpNobody(t *testing.T) {
 	hub := newGitHub(t, "hub")
-	asked, answer := make(chan bool), make(chan bool)
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked <- true
-		<-answer
-		_, _ = w.Write(document(t, hub))
-	}))
-	defer server.Close()
-	keys := GitHubKeysAt(server.URL)
-	keys.client = server.Client()
+	keys, asked, answer := slowKeys(t, hub)
 	now := time.Now()
 	verify := func(id string, after time.Duration) error {
 		return keys.verify(t.Context(), []byte("[]"), id, hub.sign(t, "[]"), now.Add(after))
