@@ -70,7 +70,7 @@ func (u *Usage) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return inTime(context.WithoutCancel(ctx), u.Flush)
+			return database.AtEnd(ctx, func(ctx context.Context) error { return inTime(ctx, u.Flush) })
 		case <-ticker.C:
 			if err := inTime(ctx, flush); err != nil && ctx.Err() == nil {
 				u.log.WarnContext(ctx, "use of clients not written, trying again", "err", err)

@@ -138,6 +138,30 @@ func TestUsageRun(t *testing.T) {
 	})
 }
 
+// A server that ends while the store is away for a moment waits for it.
+func TestUsageEndsWithoutStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := databasetest.SQLite(t)
+		store := furnish(t, db)
+		c := billing()
+		create(t, store, c)
+		rename := func(from, to string) {
+			_, err := db.Exec(context.Background(), `ALTER TABLE `+from+` RENAME TO `+to)
+			must(t, err)
+		}
+		rename("secret_uses", "away")
+		time.AfterFunc(3*time.Second, func() { rename("away", "secret_uses") })
+		u := NewUsage(db, slog.New(slog.DiscardHandler))
+		u.Record(c.ID, c.Credentials[0].ID, "192.0.2.1", at(1))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		must(t, u.Run(ctx))
+		if _, secret := lastUsed(t, store, c.ID); secret != 1 {
+			t.Errorf("last used at %d when Run ended; want 1", secret)
+		}
+	})
+}
+
 // Nothing is lost between those who record and the one who writes.
 func TestUsageAtOnce(t *testing.T) {
 	db := databasetest.SQLite(t)

@@ -222,6 +222,27 @@ func (db *DB) Transact(ctx context.Context, fn func(ctx context.Context) error) 
 	}
 }
 
+// atEnd is how long a server that ends tries to write what it still has.
+const atEnd = 8 * time.Second
+
+// AtEnd writes what a server that ends still has, though ctx has ended: a store that is away for a
+// moment may still be back in time. It returns the last error, if there was no other end.
+func AtEnd(ctx context.Context, flush func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), atEnd)
+	defer cancel()
+	for {
+		err := flush(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
 func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context) error) error {
 	// SQLite knows no other level, and its driver refuses to be asked for one.
 	options := &sql.TxOptions{}

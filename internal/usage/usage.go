@@ -110,32 +110,11 @@ func (c *Counter) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return c.flushAtEnd(context.WithoutCancel(ctx))
+			return database.AtEnd(ctx, c.flushInTime)
 		case <-ticker.C:
 			if err := c.flushInTime(ctx); err != nil && ctx.Err() == nil {
 				c.log.WarnContext(ctx, "counts of token requests not written, trying again", "err", err)
 			}
-		}
-	}
-}
-
-// atEnd is how long a server that ends tries to write its last counts.
-const atEnd = 8 * time.Second
-
-// flushAtEnd writes what is left. A store that is away for a moment may still be back in time; a
-// batch that was written without our knowing counts once all the same.
-func (c *Counter) flushAtEnd(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, atEnd)
-	defer cancel()
-	for {
-		err := c.flushInTime(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(250 * time.Millisecond):
 		}
 	}
 }
