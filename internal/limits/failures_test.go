@@ -187,7 +187,9 @@ func TestFailuresAskInTurn(t *testing.T) {
 		f := NewFailures(10)
 		var asking, most atomic.Int64
 		f.UsedFrom = func(context.Context, string, time.Time) (map[string]time.Time, error) {
-			most.Store(max(most.Load(), asking.Add(1)))
+			now := asking.Add(1)
+			for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
+			}
 			time.Sleep(300 * time.Millisecond)
 			asking.Add(-1)
 			return nil, nil
