@@ -10,9 +10,9 @@
 // shipped: by what /proc and PostgreSQL's own statistics say, while one loader with 32 keep-alive
 // connections asks for tokens (load.go).
 //
-// Begin with bench.go, which holds the order of things. The figures and what is demanded of them
-// are in figures.go. Timing is not a test: a figure over its limit is printed as such, and the
-// program fails only if it could not measure.
+// Begin with bench.go, which holds the order of things; launch.go says what is started. The figures
+// and what is demanded of them are in figures.go. Timing is not a test: a figure over its limit is
+// printed as such, and the program fails only if it could not measure.
 package main
 
 import (
