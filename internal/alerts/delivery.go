@@ -100,7 +100,7 @@ func (s *Store) Test(ctx context.Context, webhookID string, now time.Time) error
 
 const deliveryColumns = `id, alert_id, webhook_id, admin_id, event, state, attempts, next_at, created_at, done_at, outcome`
 
-func scanDelivery(row interface{ Scan(dest ...any) error }) (Delivery, error) {
+func scanDelivery(row scanner) (Delivery, error) {
 	var d Delivery
 	var next, created, done database.Time
 	err := row.Scan(&d.ID, &d.AlertID, &d.WebhookID, &d.AdminID, &d.event, &d.State, &d.Attempts, &next, &created, &done, &d.Outcome)
@@ -126,19 +126,6 @@ func (s *Store) Deliveries(ctx context.Context, webhookID string, after Position
 	}
 	behind, args := after.after("created_at", args)
 	args = append(args, limit)
-	rows, err := s.DB.Query(ctx, `SELECT `+deliveryColumns+` FROM alert_deliveries WHERE `+where+behind+
+	return list(ctx, s, scanDelivery, `SELECT `+deliveryColumns+` FROM alert_deliveries WHERE `+where+behind+
 		` ORDER BY created_at DESC, id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
-	if err != nil {
-		return nil, fmt.Errorf("list deliveries: %w", err)
-	}
-	defer rows.Close()
-	found := []Delivery{}
-	for rows.Next() {
-		d, err := scanDelivery(rows)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, d)
-	}
-	return found, rows.Err()
 }

@@ -57,7 +57,7 @@ func (s *Store) Unmute(ctx context.Context, id string) error {
 
 const muteColumns = `id, admin_id, kind, client_id, created_at, created_by`
 
-func scanMute(row interface{ Scan(dest ...any) error }) (Mute, error) {
+func scanMute(row scanner) (Mute, error) {
 	var m Mute
 	var created database.Time
 	err := row.Scan(&m.ID, &m.AdminID, &m.Kind, &m.ClientID, &created, &m.CreatedBy)
@@ -78,19 +78,6 @@ func (s *Store) MuteByID(ctx context.Context, id string) (Mute, error) {
 
 // Mutes returns at most limit mutes behind a position, oldest first.
 func (s *Store) Mutes(ctx context.Context, after Position, limit int) ([]Mute, error) {
-	rows, err := s.DB.Query(ctx, `SELECT `+muteColumns+` FROM alert_mutes
+	return list(ctx, s, scanMute, `SELECT `+muteColumns+` FROM alert_mutes
 		WHERE created_at > $1 OR created_at = $1 AND id > $2 ORDER BY created_at, id LIMIT $3`, database.At(after.At), after.ID, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list mutes: %w", err)
-	}
-	defer rows.Close()
-	found := []Mute{}
-	for rows.Next() {
-		m, err := scanMute(rows)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, m)
-	}
-	return found, rows.Err()
 }

@@ -117,7 +117,7 @@ func (s *Store) event(a Alert) (string, error) {
 
 const columns = `id, kind, client_id, client_name, text, raised_at, muted, acknowledged_at, acknowledged_by`
 
-func scan(row interface{ Scan(dest ...any) error }) (Alert, error) {
+func scan(row scanner) (Alert, error) {
 	var a Alert
 	var raised, acknowledged database.Time
 	err := row.Scan(&a.ID, &a.Kind, &a.ClientID, &a.ClientName, &a.Text, &raised, &a.Muted, &acknowledged, &a.AcknowledgedBy)
@@ -167,23 +167,31 @@ func (p Position) after(column string, args []any) (condition string, all []any)
 	return fmt.Sprintf(` AND (%[1]s < $%[2]d OR %[1]s = $%[2]d AND id < $%[3]d)`, column, n+1, n+2), append(args, database.At(p.At), p.ID)
 }
 
+// A scanner is a row that was read.
+type scanner interface{ Scan(dest ...any) error }
+
 // List returns at most limit alerts behind a position, newest first.
 func (s *Store) List(ctx context.Context, f Filter, after Position, limit int) ([]Alert, error) {
 	where, args := f.where()
 	behind, args := after.after("raised_at", args)
 	args = append(args, limit)
-	rows, err := s.DB.Query(ctx, `SELECT `+columns+` FROM alerts WHERE `+where+behind+` ORDER BY raised_at DESC, id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
+	return list(ctx, s, scan, `SELECT `+columns+` FROM alerts WHERE `+where+behind+` ORDER BY raised_at DESC, id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
+}
+
+// list reads all rows of a statement.
+func list[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	found := []T{}
+	rows, err := s.DB.Query(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("list alerts: %w", err)
+		return nil, fmt.Errorf("list: %w", err)
 	}
 	defer rows.Close()
-	found := []Alert{}
 	for rows.Next() {
-		a, err := scan(rows)
+		one, err := scan(rows)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, a)
+		found = append(found, one)
 	}
 	return found, rows.Err()
 }

@@ -156,7 +156,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, id string) error {
 
 const webhookColumns = `id, url, kinds, created_at, created_by, failing_since, disabled_at`
 
-func scanWebhook(row interface{ Scan(dest ...any) error }, more ...any) (Webhook, error) {
+func scanWebhook(row scanner, more ...any) (Webhook, error) {
 	var w Webhook
 	var kinds database.List
 	var created, failing, disabled database.Time
@@ -194,21 +194,9 @@ func (s *Store) Webhook(ctx context.Context, id string) (Webhook, error) {
 
 // Webhooks returns at most limit webhooks behind a position, oldest first.
 func (s *Store) Webhooks(ctx context.Context, after Position, limit int) ([]Webhook, error) {
-	rows, err := s.DB.Query(ctx, `SELECT `+webhookColumns+` FROM webhooks
+	read := func(row scanner) (Webhook, error) { return scanWebhook(row) }
+	return list(ctx, s, read, `SELECT `+webhookColumns+` FROM webhooks
 		WHERE created_at > $1 OR created_at = $1 AND id > $2 ORDER BY created_at, id LIMIT $3`, database.At(after.At), after.ID, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list webhooks: %w", err)
-	}
-	defer rows.Close()
-	found := []Webhook{}
-	for rows.Next() {
-		w, err := scanWebhook(rows)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, w)
-	}
-	return found, rows.Err()
 }
 
 // secret returns the webhook with the given id and its secret.
